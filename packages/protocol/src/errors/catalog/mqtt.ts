@@ -1,0 +1,3 @@
+import { group } from "./entry.ts";
+
+export const mqttErrors = group({});
