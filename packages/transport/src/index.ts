@@ -1,1 +1,2 @@
-export {};
+export type * from "./clock.ts";
+export type * from "./stream.ts";

@@ -1,0 +1,133 @@
+/**
+ * What the domain asks of storage. Small on purpose: compare-and-set on one document, a few whole operations on one
+ * device's queue, one append log. An embedded file and a distributed engine can both keep these promises.
+ */
+
+/** JSON as the stores see it: opaque plain data. */
+export type Document = { key: string; value: unknown; revision: number };
+
+/**
+ * - `identities` key deviceId, or `deviceId/moduleId` for modules (ids never contain `/`)
+ * - `twins`      key identity key + `@` + generationId; a missing twin of an existing identity is the fresh twin
+ * - `sessions`   key as twins: persisted MQTT subscriptions of clean=0 sessions
+ * - `hub`        one-off documents: policies, CA references, settings fixed at creation
+ */
+export type Collection = "identities" | "twins" | "sessions" | "hub";
+
+/** What the stored document must look like for a write to happen. */
+export type Expected = number | "absent" | "any";
+
+export type PutResult = { ok: true; revision: number } | { ok: false; current: Document | undefined };
+
+export interface DocumentStore {
+  get(collection: Collection, key: string): Promise<Document | undefined>;
+  /** Durable when it resolves. A failed expectation is a result, never an exception. */
+  put(collection: Collection, key: string, value: unknown, expected: Expected): Promise<PutResult>;
+  delete(collection: Collection, key: string, expected: Expected): Promise<{ ok: boolean }>;
+  /** In key order (UTF-16 code unit order), keys strictly after `after`, at most `limit`. */
+  list(
+    collection: Collection,
+    options: { prefix?: string; after?: string; limit: number },
+  ): Promise<Document[]>;
+}
+
+/** A cloud-to-device message at rest. */
+export type QueuedMessage = {
+  /** Grows by one per enqueue in this queue, never reused: queue order. */
+  sequence: number;
+  enqueuedAtMs: number;
+  /** Unix ms; Infinity is not allowed: the TTL always gives one. */
+  expiresAtMs: number;
+  /** Plain data: properties as the domain wrote them. */
+  properties: unknown;
+  body: Uint8Array;
+  state: "enqueued" | "locked" | "feedbackPending";
+  lockToken: string | undefined;
+  lockedUntilMs: number | undefined;
+  deliveryCount: number;
+};
+
+/** Queue key as the twins' key: identity key + `@` + generationId. */
+export interface C2dQueueStore {
+  enqueue(
+    queue: string,
+    message: { enqueuedAtMs: number; expiresAtMs: number; properties: unknown; body: Uint8Array },
+    depthMax: number,
+  ): Promise<{ ok: true; sequence: number } | { ok: false; reason: "full" }>;
+  /** Locks up to `limit` messages in queue order; skips locked and expired ones. */
+  lock(
+    queue: string,
+    options: { limit: number; nowMs: number; lockedUntilMs: number },
+  ): Promise<QueuedMessage[]>;
+  /** Extends the lock of a message that is about to be sent again. False when the lock was lost. */
+  extend(queue: string, sequence: number, lockToken: string, lockedUntilMs: number): Promise<{ ok: boolean }>;
+  /** Removes the message (or keeps it as feedbackPending). False when the lock token is no longer the current one. */
+  complete(
+    queue: string,
+    sequence: number,
+    lockToken: string,
+    keepForFeedback: boolean,
+  ): Promise<{ ok: boolean }>;
+  /** Back to enqueued: one lock, or all locks of the queue. */
+  release(queue: string, lock: { sequence: number; lockToken: string } | "all"): Promise<void>;
+  /** Removes and returns what is past its time in this queue (locked ones too). */
+  expire(queue: string, nowMs: number): Promise<QueuedMessage[]>;
+  /** Messages enqueued or locked. */
+  count(queue: string): Promise<number>;
+  /** Removes everything; the messages that were still to be delivered are returned. */
+  purge(queue: string): Promise<QueuedMessage[]>;
+  /** Every queue that holds something, for sweeps. */
+  queues(): Promise<string[]>;
+  /** At hub start: no connection survives a restart, so no lock does. */
+  releaseEverything(): Promise<void>;
+}
+
+export type PartitionInfo = {
+  firstSequenceNumber: number;
+  nextSequenceNumber: number;
+  lastOffset: number;
+  lastEnqueuedTimeMs: number;
+};
+
+export type TelemetryStart =
+  | "first"
+  | "end"
+  | { sequenceNumber: number }
+  | { offset: number }
+  | { enqueuedTimeMs: number };
+
+export type TelemetryRecord = {
+  partition: number;
+  sequenceNumber: number;
+  offset: number;
+  enqueuedTimeMs: number;
+  bytes: Uint8Array;
+};
+
+/** The telemetry log. `packages/log` behind it, or memory. Its hot path has no promise per record. */
+export interface TelemetryStore {
+  readonly partitionCount: number;
+  /** Whether `append` would accept a record now. */
+  readonly healthy: boolean;
+  /** Copies head and chunk[start, end) as one record; returns its ordinal. Throws IotError `store.unavailable` when unhealthy or full. */
+  append(partition: number, head: Uint8Array, chunk: Uint8Array, start: number, end: number): number;
+  /** Everything up to and including `ordinal` is durable. */
+  onCommit(listener: (ordinal: number) => void): () => void;
+  /** These ordinals (inclusive) are lost and must not be acknowledged. */
+  onFailure(listener: (firstOrdinal: number, lastOrdinal: number) => void): () => void;
+  partition(index: number): PartitionInfo;
+  read(
+    partition: number,
+    from: TelemetryStart,
+    limits: { recordsMax: number; bytesMax: number },
+  ): Promise<TelemetryRecord[]>;
+}
+
+export interface Stores extends AsyncDisposable {
+  readonly documents: DocumentStore;
+  readonly c2d: C2dQueueStore;
+  readonly telemetry: TelemetryStore;
+  /** Undefined when everything can be written; else why not, in words. */
+  readonly unhealthyReason: string | undefined;
+  onHealth(listener: (unhealthyReason: string | undefined) => void): () => void;
+}
