@@ -17,7 +17,9 @@ export type Collection = "identities" | "twins" | "sessions" | "hub";
 /** What the stored document must look like for a write to happen. */
 export type Expected = number | "absent" | "any";
 
-export type PutResult = { ok: true; revision: number } | { ok: false; current: Document | undefined };
+export type PutResult =
+  | { ok: true; revision: number }
+  | { ok: false; current: Document | undefined };
 
 export interface DocumentStore {
   get(collection: Collection, key: string): Promise<Document | undefined>;
@@ -60,7 +62,12 @@ export interface C2dQueueStore {
     options: { limit: number; nowMs: number; lockedUntilMs: number },
   ): Promise<QueuedMessage[]>;
   /** Extends the lock of a message that is about to be sent again. False when the lock was lost. */
-  extend(queue: string, sequence: number, lockToken: string, lockedUntilMs: number): Promise<{ ok: boolean }>;
+  extend(
+    queue: string,
+    sequence: number,
+    lockToken: string,
+    lockedUntilMs: number,
+  ): Promise<{ ok: boolean }>;
   /** Removes the message (or keeps it as feedbackPending). False when the lock token is no longer the current one. */
   complete(
     queue: string,
@@ -110,7 +117,13 @@ export interface TelemetryStore {
   /** Whether `append` would accept a record now. */
   readonly healthy: boolean;
   /** Copies head and chunk[start, end) as one record; returns its ordinal. Throws IotError `store.unavailable` when unhealthy or full. */
-  append(partition: number, head: Uint8Array, chunk: Uint8Array, start: number, end: number): number;
+  append(
+    partition: number,
+    head: Uint8Array,
+    chunk: Uint8Array,
+    start: number,
+    end: number,
+  ): number;
   /** Everything up to and including `ordinal` is durable. */
   onCommit(listener: (ordinal: number) => void): () => void;
   /** These ordinals (inclusive) are lost and must not be acknowledged. */

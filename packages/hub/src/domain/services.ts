@@ -18,7 +18,11 @@ export const generationKey = (ref: IdentityRef, generationId: string): string =>
 
 export type Authentication =
   | { type: "sas"; primaryKey: string; secondaryKey: string }
-  | { type: "selfSigned"; primaryThumbprint: string | undefined; secondaryThumbprint: string | undefined }
+  | {
+      type: "selfSigned";
+      primaryThumbprint: string | undefined;
+      secondaryThumbprint: string | undefined;
+    }
   | { type: "certificateAuthority" };
 
 /** An identity as stored; the REST listener formats Azure's JSON from it. */
@@ -64,7 +68,12 @@ export interface Identities {
 }
 
 export type SubscriptionKind =
-  "c2d" | "methods" | "twinResponses" | "desired" | "moduleInputs" | "credentials";
+  | "c2d"
+  | "methods"
+  | "twinResponses"
+  | "desired"
+  | "moduleInputs"
+  | "credentials";
 
 /** A persisted subscription: the filter as the client wrote it and what it means. */
 export type Subscription = { filter: string; kind: SubscriptionKind; qos: 0 | 1 };
@@ -76,7 +85,12 @@ export interface LiveConnection {
   readonly connectionId: number;
   isSubscribed(kind: SubscriptionKind): boolean;
   sendMethod(rid: string, name: string, payload: Uint8Array): void;
-  sendTwinResponse(rid: string, status: number, version: number | undefined, body: Uint8Array): void;
+  sendTwinResponse(
+    rid: string,
+    status: number,
+    version: number | undefined,
+    body: Uint8Array,
+  ): void;
   sendDesired(version: number, body: Uint8Array): void;
   close(code: ErrorCode, reason: string): void;
 }
@@ -96,7 +110,12 @@ export interface Connections {
 /** Device-side twin operations; one at a time per twin, answers and notifications leave in commit order. */
 export interface DeviceTwins {
   get(connection: LiveConnection, rid: string): void;
-  report(connection: LiveConnection, rid: string, baseVersion: number | undefined, body: Uint8Array): void;
+  report(
+    connection: LiveConnection,
+    rid: string,
+    baseVersion: number | undefined,
+    body: Uint8Array,
+  ): void;
 }
 
 /** Service-side twin operations. The views are the JSON documents of the reference §8.4. */
@@ -207,7 +226,11 @@ export interface Authenticator {
   authorizeService(authorization: string | undefined, permission: ServicePermission): Promise<void>;
 }
 
-export type ServicePermission = "RegistryRead" | "RegistryReadWrite" | "ServiceConnect" | "DeviceConnect";
+export type ServicePermission =
+  | "RegistryRead"
+  | "RegistryReadWrite"
+  | "ServiceConnect"
+  | "DeviceConnect";
 
 export type Grants = readonly SubackCode[];
 export type Filters = readonly TopicFilter[];

@@ -1,0 +1,59 @@
+import { spawnSync } from "node:child_process";
+
+/** Programs of other people that the tests talk to, and the Debian package each comes in. */
+const needed = [
+  {
+    what: "mosquitto (a broker, for comparison)",
+    package: "mosquitto",
+    present: () => works("mosquitto", ["-h"]),
+  },
+  {
+    what: "mosquitto_pub and mosquitto_sub",
+    package: "mosquitto-clients",
+    present: () => works("mosquitto_pub", ["--version"]) && works("mosquitto_sub", ["--version"]),
+  },
+  {
+    what: "paho for Python 3",
+    package: "python3-paho-mqtt",
+    present: () => findPython() !== undefined,
+  },
+];
+
+function works(command: string, args: string[]): boolean {
+  // mosquitto lives in sbin on Debian and prints its help with a non-zero status.
+  const path = `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/local/sbin`;
+  return (
+    spawnSync(command, args, { stdio: "ignore", env: { ...process.env, PATH: path } }).error ===
+    undefined
+  );
+}
+
+/** A Python that can import paho: the one in PATH need not be the one Debian's packages belong to. */
+export function findPython(): string | undefined {
+  return ["python3", "/usr/bin/python3"].find(
+    (python) =>
+      spawnSync(python, ["-c", "import paho.mqtt.client"], { stdio: "ignore" }).status === 0,
+  );
+}
+
+/** Installs what is missing where that is allowed (Debian, root); otherwise names the exact command and exits 1. */
+export function ensureSystemPackages(): void {
+  const missing = needed.filter((entry) => !entry.present());
+  if (missing.length === 0) return;
+  const packages = missing.map((entry) => entry.package);
+  const command = `apt-get install -y --no-install-recommends ${packages.join(" ")}`;
+  const mayInstall = process.getuid?.() === 0 && works("apt-get", ["--version"]);
+  if (mayInstall) {
+    process.stdout.write(`Installing Debian packages: ${packages.join(", ")} ...\n`);
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    spawnSync("apt-get", ["update", "-qq"], { stdio: "ignore", env });
+    spawnSync("apt-get", command.split(" ").slice(1), { stdio: "ignore", env });
+  }
+  const still = needed.filter((entry) => !entry.present());
+  if (still.length === 0) return;
+  process.stderr.write(
+    `The tests talk to programs this machine does not have: ${still.map((entry) => entry.what).join("; ")}.\n` +
+      `Install them (on Debian or Ubuntu), then run the same command again:\n  sudo ${command}\n`,
+  );
+  process.exit(1);
+}
