@@ -1,3 +1,450 @@
 import { group } from "./entry.ts";
 
-export const hubErrors = group({});
+const unauthorized = { status: 401, code: 401003, name: "IotHubUnauthorized" } as const;
+const argumentInvalid = { status: 400, code: 400004, name: "ArgumentInvalid" } as const;
+
+/**
+ * Why a CONNECT or a REST call was not let in: one code per exact check that failed. On the wire most of them look the
+ * same (CONNACK 5, 401003), as on the real service; the code is for the hub's log and its owner.
+ * SDKs stop for good on CONNACK 2 and 4, so these are not used where Azure answers 5.
+ */
+const authErrors = group({
+  "auth.username_missing": {
+    retryable: false,
+    summary: "CONNECT carries no user name.",
+    remedy: "Set the user name to {host}/{deviceId}/?api-version=2021-04-12, with X.509 too.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.username_malformed": {
+    retryable: false,
+    summary: "CONNECT carries a user name that names no device.",
+    remedy:
+      "Write it as {host}/{deviceId}/?api-version=2021-04-12, for a module {host}/{deviceId}/{moduleId}/?….",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.host_mismatch": {
+    retryable: false,
+    summary: "The user name names another hub.",
+    remedy: "Use this hub's host name in the user name and in the token's resource.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.client_id_empty": {
+    retryable: false,
+    summary: "CONNECT carries an empty client id.",
+    remedy: "Set the client id to the device id, for a module to {deviceId}/{moduleId}.",
+    connack: 2,
+    http: unauthorized,
+  },
+  "auth.client_id_malformed": {
+    retryable: false,
+    summary: "The client id is not a device id or {deviceId}/{moduleId}.",
+    remedy: "Set the client id to the registered device id, for a module to {deviceId}/{moduleId}.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.client_id_mismatch": {
+    retryable: false,
+    summary: "The client id names another device than the user name.",
+    remedy: "Use the same device id (and module id) in both; they are case-sensitive.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.device_unknown": {
+    retryable: false,
+    summary: "No device with this id is registered.",
+    remedy: "Register the device first; ids are case-sensitive.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.module_unknown": {
+    retryable: false,
+    summary: "The device is registered and has no module with this id.",
+    remedy: "Register the module first; ids are case-sensitive.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.device_disabled": {
+    retryable: false,
+    summary: "The device is disabled.",
+    remedy: "Enable it in the registry if it is meant to connect.",
+    connack: 5,
+    http: { status: 403, code: 403012, name: "DeviceDisabled" },
+  },
+  "auth.wrong_type": {
+    retryable: false,
+    summary: "The device is registered for another kind of authentication than it used.",
+    remedy:
+      "Connect with what the registry says (a token for sas, a certificate for X.509), or change the registration.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.missing_password": {
+    retryable: false,
+    summary: "A device that authenticates with a key sent no token as its password.",
+    remedy: "Put the whole SharedAccessSignature … text into the MQTT password.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.missing_authorization": {
+    retryable: false,
+    summary: "A request carries no Authorization header.",
+    remedy: "Send Authorization: SharedAccessSignature sr=…&sig=…&se=…&skn={policy}.",
+    http: unauthorized,
+  },
+  "auth.token_malformed": {
+    retryable: false,
+    summary: "The password or Authorization header is not a shared access signature.",
+    remedy: "Send the whole token, beginning with SharedAccessSignature and one space.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.token_expired": {
+    retryable: false,
+    summary: "The token's expiry lies in the past.",
+    remedy:
+      "Check the clock of the device (a wrong clock is the usual cause), then make a new token.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.token_scope": {
+    retryable: false,
+    summary: "The token is for another resource than the one asked for.",
+    remedy:
+      "Sign {host}/devices/{deviceId} (for a module {host}/devices/{deviceId}/modules/{moduleId}); ids are case-sensitive.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.token_signature": {
+    retryable: false,
+    summary: "The token was signed with neither key of the device or policy it names.",
+    remedy:
+      "Check that the key is this device's (or policy's), was base64-decoded for signing and has not been renewed.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.policy_unknown": {
+    retryable: false,
+    summary: "The token names a shared access policy (skn) that the hub does not have.",
+    remedy: "Use an existing policy; for a device key leave skn out.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.policy_permission": {
+    retryable: false,
+    summary: "The token's policy does not have the permission this needs.",
+    remedy: "Use a policy with the permission named in the message.",
+    connack: 5,
+    http: { status: 401, code: 401002, name: "IotHubUnauthorizedAccess" },
+  },
+  "auth.certificate_missing": {
+    retryable: false,
+    summary: "A device registered for X.509 presented no client certificate.",
+    remedy: "Give the client its certificate and key, or register the device for keys.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.certificate_expired": {
+    retryable: false,
+    summary: "The client certificate is past its end date.",
+    remedy: "Issue a new certificate; check the hub's clock if the date looks right.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.certificate_not_yet_valid": {
+    retryable: false,
+    summary: "The client certificate is not valid yet.",
+    remedy: "Check the clocks of the hub and of the machine that issued the certificate.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.certificate_untrusted": {
+    retryable: false,
+    summary: "The client certificate does not chain to a CA the hub trusts.",
+    remedy:
+      "Send the intermediates with the leaf, and register the CA with the hub (hub start --device-ca).",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.certificate_cn": {
+    retryable: false,
+    summary: "The certificate's common name is not the device id.",
+    remedy:
+      "Issue the certificate with CN = the device id, for a module {deviceId}/{moduleId}; case matters.",
+    connack: 5,
+    http: unauthorized,
+  },
+  "auth.thumbprint": {
+    retryable: false,
+    summary: "The certificate's thumbprint is neither of the two registered for the device.",
+    remedy:
+      "Register the SHA-1 or SHA-256 thumbprint of the certificate the device presents, hex without colons.",
+    connack: 5,
+    http: unauthorized,
+  },
+});
+
+/** What a service call (or a device's request) is answered with when it is let in and still cannot be done. */
+const serviceErrors = group({
+  "device.not_found": {
+    retryable: false,
+    summary: "No device with this id is registered.",
+    remedy: "Register the device first; ids are case-sensitive.",
+    http: { status: 404, code: 404001, name: "DeviceNotFound" },
+  },
+  "device.already_exists": {
+    retryable: false,
+    summary: "A device with this id is already registered.",
+    remedy: "Update it by sending If-Match, or choose another id.",
+    http: { status: 409, code: 409001, name: "DeviceAlreadyExists" },
+  },
+  "device.not_online": {
+    retryable: true,
+    summary: "The device is not connected, or is connected and has not subscribed to methods.",
+    remedy:
+      "Connect the device and let it subscribe to $iothub/methods/POST/#, or wait with connectTimeoutInSeconds.",
+    http: { status: 404, code: 404103, name: "DeviceNotOnline" },
+  },
+  "device.too_many_modules": {
+    retryable: false,
+    summary: "A device has at most 50 modules.",
+    remedy: "Delete a module first.",
+    http: { status: 413, code: 413003, name: "TooManyModulesOnDevice" },
+  },
+  "module.not_found": {
+    retryable: false,
+    summary: "The device has no module with this id.",
+    remedy: "Register the module first; ids are case-sensitive.",
+    http: { status: 404, code: 404010, name: "ModuleNotFound" },
+  },
+  "module.already_exists": {
+    retryable: false,
+    summary: "The device already has a module with this id.",
+    remedy: "Update it by sending If-Match, or choose another id.",
+    http: { status: 409, code: 409301, name: "ModuleAlreadyExistsOnDevice" },
+  },
+  "identity.bad_id": {
+    retryable: false,
+    summary: "A device or module id has characters or a length that IoT Hub does not allow.",
+    remedy: "Use 1 to 128 characters of A-Z a-z 0-9 - . + % _ # * ? ! ( ) , : = @ $ '",
+    http: argumentInvalid,
+  },
+  "identity.id_mismatch": {
+    retryable: false,
+    summary: "The id in the body is not the id in the address.",
+    remedy: "Send the same id in both, or leave it out of the body.",
+    http: argumentInvalid,
+  },
+  "identity.bad_key": {
+    retryable: false,
+    summary: "A symmetric key is not base64 of 16 to 64 bytes, or only one of the two was given.",
+    remedy: "Give both keys as canonical base64, or neither to have them made.",
+    http: argumentInvalid,
+  },
+  "identity.bad_thumbprint": {
+    retryable: false,
+    summary: "A thumbprint is not 40 or 64 hexadecimal digits.",
+    remedy: "Write the SHA-1 or SHA-256 of the certificate in hex, without colons.",
+    http: argumentInvalid,
+  },
+  "method.timeout": {
+    retryable: true,
+    summary: "The device got the method call and did not answer in time.",
+    remedy:
+      "Check that the device handles this method; raise responseTimeoutInSeconds for slow work.",
+    http: { status: 504, code: 504101, name: "GatewayTimeout" },
+  },
+  "method.bad_response": {
+    retryable: false,
+    summary:
+      "The device answered a method call with something that is not JSON, or with too much of it.",
+    remedy: "Let the device answer with valid JSON of at most 128 KB, or an empty body.",
+    http: { status: 502, code: 502000, name: "GenericBadGateway" },
+  },
+  "method.too_many_in_flight": {
+    retryable: true,
+    summary: "Too many method calls to this device are waiting for an answer.",
+    remedy: "Wait for some of them to finish.",
+    http: { status: 403, code: 403800, name: "DeviceMaximumInflightMethodExceeded" },
+  },
+  "etag.mismatch": {
+    retryable: false,
+    summary: "The document changed: its etag is not the one in If-Match.",
+    remedy: "Read it again and repeat the change with its new etag, or send If-Match: *.",
+    http: { status: 412, code: 412001, name: "PreconditionFailed" },
+  },
+  "etag.missing": {
+    retryable: false,
+    summary: "The request needs an If-Match header.",
+    remedy: "Send If-Match with the document's etag, or * to take any.",
+    http: { status: 412, code: 412001, name: "PreconditionFailed" },
+  },
+  "message.too_large": {
+    retryable: false,
+    summary: "A message is larger than IoT Hub accepts.",
+    remedy:
+      "Stay within 256 KB from a device, 64 KB to a device and 128 KB for a method; split or compress.",
+    http: { status: 413, code: 413001, name: "MessageTooLarge" },
+  },
+  "message.bad_expiry": {
+    retryable: false,
+    summary: "A message's expiry time cannot be read or is out of range.",
+    remedy: "Send an ISO 8601 time in UTC that lies ahead, at most two days.",
+    http: { status: 403, code: 403009, name: "InvalidMessageExpiryTime" },
+  },
+  "message.lock_lost": {
+    retryable: false,
+    summary: "The lock under which a cloud-to-device message was handed out has expired.",
+    remedy: "Nothing to do: the message is delivered again.",
+    http: { status: 412, code: 412002, name: "DeviceMessageLockLost" },
+  },
+  "quota.queue_full": {
+    retryable: true,
+    summary: "The device's queue already holds 50 cloud-to-device messages.",
+    remedy:
+      "Let the device receive and complete some, give messages a shorter expiry, or purge the queue.",
+    http: { status: 403, code: 403004, name: "DeviceMaximumQueueDepthExceeded" },
+  },
+  "quota.throttled": {
+    retryable: true,
+    summary: "More operations were asked for than the hub allows in this time.",
+    remedy: "Slow down and try again with exponential back-off.",
+    http: { status: 429, code: 429001, name: "ThrottlingException" },
+    connack: 3,
+  },
+  "request.malformed": {
+    retryable: false,
+    summary: "The request's address or headers cannot be read.",
+    remedy: "Percent-encode path segments and query values as UTF-8.",
+    http: { status: 400, code: 400000, name: "GenericBadRequest" },
+  },
+  "request.too_large": {
+    retryable: false,
+    summary: "The request's body is larger than the hub accepts.",
+    remedy: "Send a smaller body.",
+    http: { status: 413, code: 413000, name: "GenericRequestEntityTooLarge" },
+  },
+  "request.api_version": {
+    retryable: false,
+    summary: "The request names no api-version, or one the hub does not know.",
+    remedy: "Add ?api-version=2021-04-12 to the address.",
+    http: { status: 400, code: 400001, name: "InvalidProtocolVersion" },
+  },
+  "request.content_type": {
+    retryable: false,
+    summary: "The request's body is not of the type this call needs.",
+    remedy: "Send Content-Type: application/json.",
+    http: { status: 415, code: 415000, name: "GenericUnsupportedMediaType" },
+  },
+  "route.not_found": {
+    retryable: false,
+    summary: "The hub has nothing at this address.",
+    remedy: "Check the path against the compatibility table.",
+    http: { status: 404, code: 404000, name: "GenericNotFound" },
+  },
+  "route.method_not_allowed": {
+    retryable: false,
+    summary: "The address exists and does not take this HTTP method.",
+    remedy: "Use one of the methods in the Allow header.",
+    http: { status: 405, code: 405000, name: "GenericMethodNotAllowed" },
+  },
+});
+
+/** What befalls a connection or the hub itself. */
+const runtimeErrors = group({
+  "connection.replaced": {
+    retryable: true,
+    summary: "The same device connected again, and the newer connection wins.",
+    remedy: "Look for a second process with this device id; one identity has one connection.",
+    http: { status: 400, code: 400027, name: "ConnectionForcefullyClosedOnNewConnection" },
+  },
+  "connection.identity_revoked": {
+    retryable: false,
+    summary: "The connected device was disabled, deleted or given other credentials.",
+    remedy: "Restore the registration, or give the device its new credentials.",
+    http: unauthorized,
+  },
+  "connection.token_expired": {
+    retryable: true,
+    summary: "The token of a connected device ran out.",
+    remedy: "Reconnect with a new token before the old one expires; check the clock of the device.",
+    http: unauthorized,
+  },
+  "store.unavailable": {
+    retryable: true,
+    summary: "The hub's store cannot take or give data at the moment.",
+    remedy: "Try again; the hub's own log says what is wrong with the disk or database.",
+    http: { status: 503, code: 503001, name: "ServiceUnavailable" },
+    connack: 3,
+  },
+  "hub.busy": {
+    retryable: true,
+    summary: "The hub has as many connections or requests as it accepts.",
+    remedy: "Try again with back-off, or raise the hub's limits.",
+    http: { status: 503, code: 503005, name: "ServerBusy" },
+    connack: 3,
+  },
+  "hub.stopping": {
+    retryable: true,
+    summary: "The hub is finishing its work before it stops.",
+    remedy: "Reconnect in a few seconds.",
+    http: { status: 503, code: 503001, name: "ServiceUnavailable" },
+    connack: 3,
+  },
+  "hub.internal": {
+    retryable: true,
+    summary: "The hub failed in a way it did not foresee.",
+    remedy: "Look for the tracking id in the hub's log and report it.",
+    http: { status: 500, code: 500001, name: "ServerError" },
+    connack: 3,
+  },
+  "hub.port_in_use": {
+    retryable: false,
+    summary: "A port the hub wants to listen on is taken by another program.",
+    remedy: "Stop the other program, or choose another port.",
+  },
+  "hub.port_not_permitted": {
+    retryable: false,
+    summary: "The system does not let this user listen on the port.",
+    remedy: "Choose a port above 1023, or give the program the right to bind low ports.",
+  },
+  "hub.address_unavailable": {
+    retryable: false,
+    summary: "The address the hub is to listen on does not belong to this machine.",
+    remedy: "Listen on 127.0.0.1, on 0.0.0.0, or on an address of this machine.",
+  },
+  "hub.data_locked": {
+    retryable: false,
+    summary: "Another hub is using the data directory.",
+    remedy: "Stop the other hub, or give this one a directory of its own.",
+  },
+  "hub.data_newer_format": {
+    retryable: false,
+    summary: "The data directory was written by a newer version of the hub.",
+    remedy: "Run that version or a later one; the data was not touched.",
+  },
+  "hub.data_corrupt": {
+    retryable: false,
+    summary: "A file in the data directory is damaged beyond what recovery may repair.",
+    remedy:
+      "Restore the file named in the message from a backup, or start with an empty data directory.",
+  },
+  "hub.disk_read_only": {
+    retryable: false,
+    summary: "The data directory cannot be written to.",
+    remedy:
+      "Give the hub's user write access, mount the disk read-write, or choose another directory.",
+  },
+  "hub.disk_full": {
+    retryable: true,
+    summary:
+      "The disk with the data directory is full: nothing more is acknowledged until there is room.",
+    remedy: "Free some room or shorten the retention; the hub goes on by itself.",
+    http: { status: 503, code: 503001, name: "ServiceUnavailable" },
+    connack: 3,
+  },
+});
+
+export const hubErrors = group({ ...authErrors, ...serviceErrors, ...runtimeErrors });
