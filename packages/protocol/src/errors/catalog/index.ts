@@ -4,7 +4,9 @@ import { generalErrors } from "./general.ts";
 import { hubErrors } from "./hub.ts";
 import { mqttErrors } from "./mqtt.ts";
 import { sasErrors } from "./sas.ts";
+import { serviceErrors } from "./service.ts";
 import { topicErrors } from "./topic.ts";
+import { transportErrors } from "./transport.ts";
 import { twinErrors } from "./twin.ts";
 
 /** Every error code Hubwire has, with what it means and what to do. The error reference is generated from it. */
@@ -15,6 +17,8 @@ export const catalog = {
   ...mqttErrors,
   ...topicErrors,
   ...twinErrors,
+  ...transportErrors,
   ...deviceErrors,
   ...hubErrors,
+  ...serviceErrors,
 } as const;
