@@ -21,17 +21,20 @@ export const mqttErrors = group({
   "mqtt.connect_timeout": {
     retryable: true,
     summary: "The client opened a connection and did not send a whole CONNECT packet in time.",
-    remedy: "Send CONNECT right after the TLS handshake; sending it byte by byte does not extend the time (§3.1.4).",
+    remedy:
+      "Send CONNECT right after the TLS handshake; sending it byte by byte does not extend the time (§3.1.4).",
   },
   "mqtt.connack_timeout": {
     retryable: true,
     summary: "The server did not answer CONNECT with CONNACK in time.",
-    remedy: "Reconnect with back-off; check that the port speaks MQTT and that the hub is ready [MQTT-3.2.0-1].",
+    remedy:
+      "Reconnect with back-off; check that the port speaks MQTT and that the hub is ready [MQTT-3.2.0-1].",
   },
   "mqtt.keep_alive_timeout": {
     retryable: true,
     summary: "The server heard nothing from the client for one and a half keep alive intervals.",
-    remedy: "Send PINGREQ within every keep alive interval, also while only receiving [MQTT-3.1.2-24].",
+    remedy:
+      "Send PINGREQ within every keep alive interval, also while only receiving [MQTT-3.1.2-24].",
   },
   "mqtt.ping_timeout": {
     retryable: true,
@@ -86,7 +89,8 @@ export const mqttErrors = group({
   "mqtt.flags_reserved": {
     retryable: false,
     summary: "The reserved flag bits of a fixed header are not what the packet type demands.",
-    remedy: "Set them as table 2.2 says: 0010 for PUBREL, SUBSCRIBE and UNSUBSCRIBE, otherwise 0000 [MQTT-2.2.2-2].",
+    remedy:
+      "Set them as table 2.2 says: 0010 for PUBREL, SUBSCRIBE and UNSUBSCRIBE, otherwise 0000 [MQTT-2.2.2-2].",
   },
   "mqtt.remaining_length_malformed": {
     retryable: false,
@@ -111,7 +115,8 @@ export const mqttErrors = group({
   "mqtt.packet_wrong_direction": {
     retryable: false,
     summary: "The peer sent a packet that only the other side may send.",
-    remedy: "Clients send CONNECT, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT; servers their answers (§2.2.1, [MQTT-4.8.0-1]).",
+    remedy:
+      "Clients send CONNECT, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT; servers their answers (§2.2.1, [MQTT-4.8.0-1]).",
   },
   "mqtt.packet_id_zero": {
     retryable: false,
@@ -120,7 +125,8 @@ export const mqttErrors = group({
   },
   "mqtt.string_not_utf8": {
     retryable: false,
-    summary: "A string is not well-formed UTF-8 (overlong forms and surrogates count as ill-formed).",
+    summary:
+      "A string is not well-formed UTF-8 (overlong forms and surrogates count as ill-formed).",
     remedy: "Encode strings as UTF-8 of Unicode 6.0 [MQTT-1.5.3-1].",
   },
   "mqtt.string_null": {
@@ -164,7 +170,8 @@ export const mqttErrors = group({
   "mqtt.will_flags": {
     retryable: false,
     summary: "CONNECT sets will QoS or will retain without a will, or a will QoS of 3.",
-    remedy: "Without a will both are 0 [MQTT-3.1.2-13] [MQTT-3.1.2-15]; with one QoS is at most 2 [MQTT-3.1.2-14].",
+    remedy:
+      "Without a will both are 0 [MQTT-3.1.2-13] [MQTT-3.1.2-15]; with one QoS is at most 2 [MQTT-3.1.2-14].",
   },
   "mqtt.password_without_username": {
     retryable: false,
@@ -191,7 +198,8 @@ export const mqttErrors = group({
   "mqtt.topic_wildcard": {
     retryable: false,
     summary: "A topic name contains a wildcard, # or +.",
-    remedy: "Percent-encode property values (%23, %2B); wildcards belong in filters only [MQTT-3.3.2-2].",
+    remedy:
+      "Percent-encode property values (%23, %2B); wildcards belong in filters only [MQTT-3.3.2-2].",
   },
   "mqtt.topic_empty": {
     retryable: false,
@@ -234,7 +242,8 @@ export const mqttErrors = group({
   },
   "mqtt.connack_malformed": {
     retryable: true,
-    summary: "The acknowledge flags of CONNACK are not allowed: reserved bits, or session present in a refusal.",
+    summary:
+      "The acknowledge flags of CONNACK are not allowed: reserved bits, or session present in a refusal.",
     remedy: "Report it to the server's maker (§3.2.2.1, [MQTT-3.2.2-4]).",
   },
   "mqtt.suback_malformed": {

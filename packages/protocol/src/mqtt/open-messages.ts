@@ -1,0 +1,78 @@
+import { assert } from "./assert.ts";
+
+type OpenMessage = {
+  packetId: number;
+  receipt: number;
+  fingerprint: number;
+  /** The connection it last arrived on: only there may its PUBACK go out. */
+  connection: number;
+  handled: boolean;
+};
+
+/**
+ * The client's incoming QoS 1 messages between arrival and PUBACK. They outlive a connection: the server sends them
+ * again with DUP, and then a message still with its handler is not handed over twice, and one whose handler finished in
+ * between is answered at once. Until it comes again its PUBACK is held back, because an answer that crosses the
+ * repetition would turn the repetition into a new message.
+ */
+export class OpenMessages {
+  readonly #byPacketId = new Map<number, OpenMessage>();
+  /** Those not handled yet. */
+  readonly #byReceipt = new Map<number, OpenMessage>();
+  #nextReceipt = 1;
+  #connection = 0;
+
+  get unhandled(): number {
+    return this.#byReceipt.size;
+  }
+
+  /** @returns the receipt to hand over; 0 for a repetition; -1 for a repetition to acknowledge now */
+  arrive(packetId: number, dup: boolean, fingerprint: number): number {
+    const known = this.#byPacketId.get(packetId);
+    if (known !== undefined) {
+      if (dup && known.fingerprint === fingerprint) {
+        known.connection = this.#connection;
+        if (!known.handled) return 0;
+        this.#byPacketId.delete(packetId);
+        return -1;
+      }
+      // Another message under this identifier: the old one is no longer the server's, its receipt is stale.
+      this.#byReceipt.delete(known.receipt);
+    }
+    const receipt = this.#nextReceipt++;
+    const message = {
+      packetId,
+      receipt,
+      fingerprint,
+      connection: this.#connection,
+      handled: false,
+    };
+    this.#byPacketId.set(packetId, message);
+    this.#byReceipt.set(receipt, message);
+    return receipt;
+  }
+
+  /** @returns the packet identifier to acknowledge now, or 0: stale, repeated, or to be answered when it comes again */
+  handled(receipt: number): number {
+    assert(receipt < this.#nextReceipt, `receipt ${receipt} was never given`);
+    const message = this.#byReceipt.get(receipt);
+    if (message === undefined) return 0;
+    this.#byReceipt.delete(receipt);
+    if (message.connection !== this.#connection) {
+      message.handled = true;
+      return 0;
+    }
+    this.#byPacketId.delete(message.packetId);
+    return message.packetId;
+  }
+
+  connectionEnded(): void {
+    this.#connection++;
+  }
+
+  /** The server has no session: it will not send them again, every receipt is stale. */
+  sessionEnded(): void {
+    this.#byPacketId.clear();
+    this.#byReceipt.clear();
+  }
+}
