@@ -1,1 +1,16 @@
-export {};
+export * from "./base64.ts";
+export * from "./connection-string.ts";
+export * from "./identity-id.ts";
+export * from "./limits.ts";
+export * from "./message-properties.ts";
+export * from "./mqtt-identity.ts";
+export * from "./partition.ts";
+export * from "./percent.ts";
+export * from "./policies.ts";
+export * from "./property-bag.ts";
+export * from "./sas-check.ts";
+export * from "./sas-token.ts";
+export * from "./system-properties.ts";
+export * from "./topic-parse.ts";
+export * from "./topics.ts";
+export * from "./utf8.ts";
