@@ -1,0 +1,145 @@
+import type { Clock } from "./clock.ts";
+import type { ByteStream, PeerInfo, StreamHandler } from "./stream.ts";
+import { systemClock } from "./system-clock.ts";
+
+export type MemoryStreamOptions = {
+  /** Bytes are delivered at the end of this clock's turns; default the system clock. */
+  clock?: Clock;
+  /** What the first stream tells about its peer, the second; and the other way round. */
+  peers?: readonly [first: Partial<PeerInfo>, second: Partial<PeerInfo>];
+  /** `write` returns false above so many bytes that the other side has not read; default 256 KiB. */
+  highMarkBytes?: number;
+};
+
+/** Two ends of one perfect cable in memory. */
+export function memoryStreamPair(options: MemoryStreamOptions = {}): [ByteStream, ByteStream] {
+  const clock = options.clock ?? systemClock();
+  const highMarkBytes = options.highMarkBytes ?? 262_144;
+  const first = new MemoryStream(clock, highMarkBytes, { ...noPeer, ...options.peers?.[0] });
+  const second = new MemoryStream(clock, highMarkBytes, { ...noPeer, ...options.peers?.[1] });
+  first.join(second);
+  second.join(first);
+  return [first, second];
+}
+
+const noPeer: PeerInfo = {
+  address: "memory",
+  certificate: undefined,
+  tlsVersion: undefined,
+  serverName: undefined,
+};
+
+/** One end. `#inbox` is what the other end wrote and this one has not read. */
+class MemoryStream implements ByteStream {
+  readonly peer: PeerInfo;
+  readonly #clock: Clock;
+  readonly #highMarkBytes: number;
+  #other!: MemoryStream;
+  #handler: StreamHandler | undefined;
+  #inbox: Uint8Array[] = [];
+  #inboxBytes = 0;
+  #isPaused = false;
+  #isScheduled = false;
+  /** This end wrote its last byte. */
+  #isEnded = false;
+  /** The other end is full because of us, or we are full because of it. */
+  #isFull = false;
+  #isClosed = false;
+  readonly #deliver = (): void => this.#deliverAll();
+
+  constructor(clock: Clock, highMarkBytes: number, peer: PeerInfo) {
+    this.#clock = clock;
+    this.#highMarkBytes = highMarkBytes;
+    this.peer = peer;
+  }
+
+  join(other: MemoryStream): void {
+    this.#other = other;
+  }
+
+  get bufferedBytes(): number {
+    return this.#other.#inboxBytes;
+  }
+
+  start(handler: StreamHandler): void {
+    this.#handler = handler;
+    this.#schedule();
+  }
+
+  write(bytes: Uint8Array): boolean {
+    const other = this.#other;
+    if (this.#isEnded || this.#isClosed || other.#isClosed) return true;
+    other.#inbox.push(bytes);
+    other.#inboxBytes += bytes.length;
+    other.#schedule();
+    if (other.#inboxBytes <= this.#highMarkBytes) return true;
+    this.#isFull = true;
+    return false;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#schedule();
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    this.#isPaused = false;
+    this.#schedule();
+    this.#other.#schedule();
+  }
+
+  destroy(): void {
+    this.#isEnded = true;
+    this.#drop();
+    this.#other.#drop();
+    this.#close();
+    this.#other.#schedule();
+  }
+
+  #drop(): void {
+    this.#inbox = [];
+    this.#inboxBytes = 0;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isClosed) return;
+    this.#isScheduled = true;
+    this.#clock.endOfTurn(this.#deliver);
+  }
+
+  #deliverAll(): void {
+    this.#isScheduled = false;
+    while (
+      this.#inbox.length > 0 &&
+      this.#handler !== undefined &&
+      !this.#isPaused &&
+      !this.#isClosed
+    ) {
+      const bytes = this.#inbox.shift() as Uint8Array;
+      this.#inboxBytes -= bytes.length;
+      if (!this.#isEnded) this.#handler.onBytes(bytes);
+    }
+    const other = this.#other;
+    if (this.#inboxBytes === 0 && other.#isFull && !other.#isClosed) {
+      other.#isFull = false;
+      other.#handler?.onDrain();
+    }
+    // The end is over when the other side has read everything up to it.
+    if (this.#inboxBytes === 0 && other.#isEnded) this.#close();
+    if (this.#isEnded && other.#inboxBytes === 0) other.#schedule();
+    if (this.#isClosed) other.#schedule();
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#drop();
+    const handler = this.#handler;
+    if (handler !== undefined) this.#clock.endOfTurn(() => handler.onClosed(undefined));
+  }
+}

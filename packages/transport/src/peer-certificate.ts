@@ -1,0 +1,42 @@
+import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
+import type { PeerCertificate } from "./stream.ts";
+
+/** More certificates than any real chain has: a peer may send what it likes. */
+const chainMax = 16;
+
+/** What the peer presented, or undefined: cheap when it presented nothing, which is the usual case. */
+export function peerCertificateOf(socket: TLSSocket): PeerCertificate | undefined {
+  const leaf = socket.getPeerCertificate(true) as DetailedPeerCertificate | null;
+  if (leaf === null || leaf.raw === undefined) return undefined;
+  const chain: Uint8Array[] = [];
+  const seen = new Set([leaf.fingerprint256]);
+  // A root is its own issuer, and cross-signed certificates can go in circles.
+  for (
+    let above = leaf.issuerCertificate;
+    above?.raw !== undefined;
+    above = above.issuerCertificate
+  ) {
+    if (seen.has(above.fingerprint256) || chain.length === chainMax) break;
+    seen.add(above.fingerprint256);
+    chain.push(above.raw);
+  }
+  return {
+    raw: leaf.raw,
+    commonName: commonNameOf(leaf),
+    sha1Thumbprint: thumbprint(leaf.fingerprint),
+    sha256Thumbprint: thumbprint(leaf.fingerprint256),
+    validFromMs: Date.parse(leaf.valid_from),
+    validToMs: Date.parse(leaf.valid_to),
+    chain,
+  };
+}
+
+/** Several common names leave open which one is meant: then there is none. */
+function commonNameOf(certificate: DetailedPeerCertificate): string | undefined {
+  const name = certificate.subject?.CN as string | string[] | undefined;
+  return typeof name === "string" ? name : undefined;
+}
+
+function thumbprint(fingerprint: string): string {
+  return fingerprint.replaceAll(":", "").toUpperCase();
+}

@@ -1,0 +1,134 @@
+import { createServer } from "node:tls";
+import type { Server, TLSSocket } from "node:tls";
+import type { Socket } from "node:net";
+import { IotError } from "@hubwire/protocol";
+import { formatAddress } from "./address.ts";
+import { Handshakes } from "./handshakes.ts";
+import { listen } from "./listen.ts";
+import { peerCertificateOf } from "./peer-certificate.ts";
+import { SocketStream } from "./socket-stream.ts";
+import type { SocketStreamOptions } from "./socket-stream.ts";
+import type { ByteStream } from "./stream.ts";
+
+export type ServerCredentials = {
+  /** PEM. */
+  key: string;
+  /** PEM of the server certificate, followed by its intermediates. */
+  cert: string;
+  passphrase?: string;
+};
+
+/** A connection that never became a stream. */
+export type RefusedConnection = {
+  reason: "handshake_failed" | "handshake_timeout" | "too_many_connections";
+  address: string;
+  error: Error | undefined;
+};
+
+export type TlsListenOptions = ServerCredentials &
+  SocketStreamOptions & {
+    host: string;
+    /** 0 for a free one. */
+    port: number;
+    /** From the first byte to the end of the handshake; default 10 s. */
+    handshakeTimeoutMs?: number;
+    /** Connections at a time, handshaking ones included; more are closed at once. Default 100,000. */
+    connectionsMax?: number;
+    /** Connections the system keeps waiting for `accept`; default 511. */
+    backlog?: number;
+    minVersion?: "TLSv1.2" | "TLSv1.3";
+    maxVersion?: "TLSv1.2" | "TLSv1.3";
+    alpnProtocols?: readonly string[];
+    /** A connection whose handshake is done. The certificate, if any, is only extracted: whether it may come in is for the caller. */
+    onStream: (stream: ByteStream) => void;
+    onRefused?: (refused: RefusedConnection) => void;
+  };
+
+export type Listener = {
+  readonly host: string;
+  readonly port: number;
+  /** Stops listening and cuts handshakes short; streams already handed over live on. */
+  close(): Promise<void>;
+};
+
+export type TlsListener = Listener & {
+  /** For new connections, e.g. after the certificate was renewed. */
+  updateSecureContext(credentials: ServerCredentials): void;
+};
+
+/**
+ * A TLS server. Every client is asked for a certificate in the first handshake, and none is turned away for having
+ * none or an unknown one.
+ */
+export async function listenTls(options: TlsListenOptions): Promise<TlsListener> {
+  const timeoutMs = options.handshakeTimeoutMs ?? 10_000;
+  const handshakes = new Handshakes(timeoutMs, options.onRefused);
+  const server = createTlsServer(options, timeoutMs);
+  server.maxConnections = options.connectionsMax ?? 100_000;
+  server.on("connection", (socket: Socket) => handshakes.begin(socket));
+  server.on("secureConnection", (socket: TLSSocket) => {
+    const address = formatAddress(socket.remoteAddress, socket.remotePort);
+    if (!handshakes.done(address)) return void socket.destroy();
+    options.onStream(new SocketStream(socket, peerOf(socket, address), options));
+  });
+  server.on("tlsClientError", (error, socket) => {
+    // Node only reports: a handshake that failed or never ended would keep its socket.
+    handshakes.failed(socket, error);
+  });
+  server.on("drop", (dropped) => {
+    const address = formatAddress(dropped?.remoteAddress, dropped?.remotePort);
+    options.onRefused?.({ reason: "too_many_connections", address, error: undefined });
+  });
+  const bound = await listen(server, options.host, options.port, options.backlog ?? 511);
+  return {
+    host: bound.address,
+    port: bound.port,
+    close: async () => {
+      server.close();
+      handshakes.close();
+    },
+    updateSecureContext: (credentials) =>
+      server.setSecureContext(contextOptions(options, credentials)),
+  };
+}
+
+function peerOf(socket: TLSSocket, address: string): ByteStream["peer"] {
+  const servername = (socket as { servername?: string | false }).servername;
+  return {
+    address,
+    certificate: peerCertificateOf(socket),
+    tlsVersion: socket.getProtocol() ?? undefined,
+    serverName: typeof servername === "string" ? servername : undefined,
+  };
+}
+
+function createTlsServer(options: TlsListenOptions, handshakeTimeout: number): Server {
+  try {
+    return createServer({
+      ...contextOptions(options, options),
+      requestCert: true,
+      rejectUnauthorized: false,
+      handshakeTimeout,
+      noDelay: true,
+      ...(options.alpnProtocols && { ALPNProtocols: [...options.alpnProtocols] }),
+    });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new IotError(
+      "transport.tls_credentials",
+      `the server's TLS credentials cannot be used: ${why}`,
+      { cause },
+    );
+  }
+}
+
+function contextOptions(options: TlsListenOptions, credentials: ServerCredentials) {
+  const { key, cert, passphrase } = credentials;
+  return {
+    key,
+    cert,
+    ...(passphrase !== undefined && { passphrase }),
+    minVersion: options.minVersion ?? ("TLSv1.2" as const),
+    ...(options.maxVersion && { maxVersion: options.maxVersion }),
+  };
+}
