@@ -14,3 +14,7 @@ export * from "./system-properties.ts";
 export * from "./topic-parse.ts";
 export * from "./topics.ts";
 export * from "./utf8.ts";
+export * from "./error-envelope.ts";
+export * from "./hub-error-codes.ts";
+export * from "./rest-match.ts";
+export * from "./rest-routes.ts";
