@@ -1,1 +1,10 @@
-export {};
+export { loopbackNames, testCertificates } from "./certificates/certificates.ts";
+export type {
+  AuthorityOptions,
+  IssueOptions,
+  TestCertificate,
+  TestCertificates,
+  Validity,
+} from "./certificates/certificates.ts";
+export { seededRandom } from "./random.ts";
+export type { SeededRandom } from "./random.ts";
