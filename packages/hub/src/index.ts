@@ -1,1 +1,2 @@
-export {};
+export type * from "./domain/ports.ts";
+export * from "./stores/memory/index.ts";

@@ -39,7 +39,7 @@ const defaultLimits: MemoryTelemetryLimits = {
   segmentBytes: 1024 * 1024,
 };
 
-/** Stores for tests, simulations and hubs without a data directory. Keeps the same promises as the durable ones, but one. */
+/** Stores for tests, simulations and hubs without a data directory. Keeps every promise of the durable ones but durability. */
 export function createMemoryStores(options: MemoryStoresOptions): MemoryStores {
   const { clock, fault = () => undefined } = options;
   const image = options.image ?? {
@@ -48,11 +48,16 @@ export function createMemoryStores(options: MemoryStoresOptions): MemoryStores {
     telemetry: new TelemetryImage(options.partitions ?? 4),
   };
   const health = new Health();
-  const operations = new Operations(options.schedule ?? queueMicrotask, fault);
+  const operations = new Operations({
+    schedule: options.schedule ?? queueMicrotask,
+    fault,
+    clock,
+    health,
+  });
   const schedule: Schedule = options.schedule ?? ((complete) => clock.endOfTurn(complete));
   const telemetry = new MemoryTelemetry(
     image.telemetry,
-    { clock, operations, schedule, health },
+    { clock, operations, schedule },
     { ...defaultLimits, ...options.limits },
   );
   return {

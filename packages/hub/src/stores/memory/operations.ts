@@ -1,4 +1,6 @@
 import { IotError } from "@hubwire/protocol";
+import type { Clock } from "@hubwire/transport";
+import type { Health } from "../health.ts";
 
 /** One call of a store as a fault hook sees it. */
 export type StoreOperation = {
@@ -26,17 +28,30 @@ type Pending = {
   due: boolean;
 };
 
+/** After a fault the store asks this often whether it is over. */
+const healEveryMs = 100;
+
 /** Operations take effect in the order of the calls, whatever order the schedule completes them in, as in one file. */
 export class Operations {
   readonly #schedule: Schedule;
   readonly #fault: (operation: StoreOperation) => Fault;
+  readonly #clock: Clock;
+  readonly #health: Health;
   readonly #pending: Pending[] = [];
   #ended: "no" | "closed" | "cut" = "no";
+  #failing = false;
   #idle: (() => void)[] = [];
 
-  constructor(schedule: Schedule, fault: (operation: StoreOperation) => Fault) {
-    this.#schedule = schedule;
-    this.#fault = fault;
+  constructor(parts: {
+    schedule: Schedule;
+    fault: (operation: StoreOperation) => Fault;
+    clock: Clock;
+    health: Health;
+  }) {
+    this.#schedule = parts.schedule;
+    this.#fault = parts.fault;
+    this.#clock = parts.clock;
+    this.#health = parts.health;
   }
 
   run<T>(operation: StoreOperation, apply: () => T): Promise<T> {
@@ -58,6 +73,20 @@ export class Operations {
     return this.#fault(operation);
   }
 
+  /** Says that a part of the store failed, and calls `healed` when the fault hook lets it work again. */
+  fail(store: StoreOperation["store"], healed: () => void): void {
+    this.#health.set(store, "the last write failed");
+    this.#clock.at(this.#clock.nowMs() + healEveryMs, () => {
+      if (this.#ended !== "no") return;
+      if (this.#fault({ store, name: "heal", key: "" }) !== undefined) {
+        this.fail(store, healed);
+      } else {
+        this.#health.set(store, undefined);
+        healed();
+      }
+    });
+  }
+
   get isCut(): boolean {
     return this.#ended === "cut";
   }
@@ -75,6 +104,15 @@ export class Operations {
     this.#pending.length = 0;
   }
 
+  #failed({ operation, reject }: Pending): void {
+    reject(
+      new IotError("store.unavailable", `The store failed at ${operation.store}.${operation.name}`),
+    );
+    if (this.#failing) return;
+    this.#failing = true;
+    this.fail("documents", () => (this.#failing = false));
+  }
+
   #drain(): void {
     while (this.#pending[0]?.due === true) {
       const next = this.#pending.shift()!;
@@ -82,7 +120,7 @@ export class Operations {
       try {
         const value = fault === "reject" ? undefined : next.apply();
         if (fault === undefined) next.resolve(value as never);
-        else next.reject(unavailable(next.operation));
+        else this.#failed(next);
       } catch (error) {
         next.reject(error as Error);
       }
@@ -91,6 +129,3 @@ export class Operations {
     for (const wake of this.#idle.splice(0)) wake();
   }
 }
-
-const unavailable = (operation: StoreOperation): IotError =>
-  new IotError("store.unavailable", `The store failed at ${operation.store}.${operation.name}`);

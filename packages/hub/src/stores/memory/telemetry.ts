@@ -6,7 +6,6 @@ import type {
   TelemetryStart,
   TelemetryStore,
 } from "../../domain/ports.ts";
-import type { Health } from "../health.ts";
 import type { Operations, Schedule } from "./operations.ts";
 import { TelemetrySegment } from "./telemetry-segment.ts";
 
@@ -43,7 +42,6 @@ export class MemoryTelemetry implements TelemetryStore {
   readonly #clock: Clock;
   readonly #operations: Operations;
   readonly #schedule: Schedule;
-  readonly #health: Health;
   readonly #onCommit = new Set<(ordinal: number) => void>();
   readonly #onFailure = new Set<(first: number, last: number) => void>();
   #next: number;
@@ -58,7 +56,7 @@ export class MemoryTelemetry implements TelemetryStore {
 
   constructor(
     image: TelemetryImage,
-    parts: { clock: Clock; operations: Operations; schedule: Schedule; health: Health },
+    parts: { clock: Clock; operations: Operations; schedule: Schedule },
     limits: MemoryTelemetryLimits,
   ) {
     this.#image = image;
@@ -66,7 +64,6 @@ export class MemoryTelemetry implements TelemetryStore {
     this.#clock = parts.clock;
     this.#operations = parts.operations;
     this.#schedule = parts.schedule;
-    this.#health = parts.health;
     this.partitionCount = image.partitions.length;
     this.#next = image.committed + 1;
     this.#enqueuedTimeMs = Math.max(...image.partitions.map((p) => p.lastEnqueuedTimeMs));
@@ -187,8 +184,8 @@ export class MemoryTelemetry implements TelemetryStore {
     const fault = this.#operations.fault({ store: "telemetry", name: "commit", key: "" });
     if (fault === "reject") {
       this.#rollBack();
-      this.#setHealthy(false);
-      this.#schedule(() => this.#heal());
+      this.#healthy = false;
+      this.#operations.fail("telemetry", () => (this.#healthy = true));
     } else {
       this.#publish(last);
     }
@@ -227,19 +224,5 @@ export class MemoryTelemetry implements TelemetryStore {
     while (segments.length > 1 && segments.at(-1)!.count === 0) segments.pop();
     this.#pendingBytes = 0;
     this.#sealed = true;
-  }
-
-  #heal(): void {
-    if (this.#operations.isCut || this.#closed) return;
-    if (this.#operations.fault({ store: "telemetry", name: "heal", key: "" }) === undefined) {
-      this.#setHealthy(true);
-    } else {
-      this.#schedule(() => this.#heal());
-    }
-  }
-
-  #setHealthy(healthy: boolean): void {
-    this.#healthy = healthy;
-    this.#health.set("telemetry", healthy ? undefined : "the last commit failed");
   }
 }
