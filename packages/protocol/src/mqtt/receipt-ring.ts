@@ -3,14 +3,17 @@ import { encodePacketId } from "./codec/encode.ts";
 import type { OutputBuffer } from "./codec/output-buffer.ts";
 import { PacketType } from "./codec/packet-type.ts";
 
+const NO_IDS = new Uint16Array(0);
+const NO_FLAGS = new Uint8Array(0);
+
 /**
  * The server's open receipts. Acknowledged in any order, answered strictly in order of receipt [MQTT-4.6.0-2]: an
  * acknowledged message waits here until all before it are acknowledged. A ring of packet identifiers, no object per message.
  */
 export class ReceiptRing {
-  #packetIds = new Uint16Array(0);
+  #packetIds = NO_IDS;
   /** 1 where the message is acknowledged and its PUBACK waits for an earlier one. */
-  #acked = new Uint8Array(0);
+  #acked = NO_FLAGS;
   /** The oldest unanswered receipt and the next to give; receipt r lives in slot r modulo the capacity. */
   #first = 1;
   #next = 1;
