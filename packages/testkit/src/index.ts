@@ -8,3 +8,4 @@ export type {
 } from "./certificates/certificates.ts";
 export { seededRandom } from "./random.ts";
 export type { SeededRandom } from "./random.ts";
+export * from "./net/index.ts";
