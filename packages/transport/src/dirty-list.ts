@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 
-type Flushable = { flush(): void };
+type Member = { endTurn(): void };
 
 const lists = new WeakMap<Clock, DirtyList>();
 
@@ -17,8 +17,8 @@ export function dirtyListOf(clock: Clock): DirtyList {
 /** What has to be flushed at the end of this turn: thousands of connections cost one callback. */
 export class DirtyList {
   readonly #clock: Clock;
-  #members: Flushable[] = [];
-  #spare: Flushable[] = [];
+  #members: Member[] = [];
+  #spare: Member[] = [];
   readonly #run = (): void => this.#flushAll();
 
   constructor(clock: Clock) {
@@ -26,7 +26,7 @@ export class DirtyList {
   }
 
   /** The caller makes sure that nobody is in the list twice. */
-  add(member: Flushable): void {
+  add(member: Member): void {
     if (this.#members.length === 0) this.#clock.endOfTurn(this.#run);
     this.#members.push(member);
   }
@@ -36,7 +36,7 @@ export class DirtyList {
     this.#members = this.#spare;
     let done = 0;
     try {
-      while (done < batch.length) batch[done++]?.flush();
+      while (done < batch.length) batch[done++]?.endTurn();
     } finally {
       // One that throws must not keep the bytes of the others back.
       if (done < batch.length) for (const left of batch.splice(done)) this.add(left);

@@ -14,9 +14,11 @@ export type DriverOptions<Effect extends { readonly type: string }> = {
   stream: ByteStream;
   clock: Clock;
   /** What the session made of bytes or of time, in order; a `close` effect is among them, last. */
-  onEffects: (effects: readonly (Effect | CloseEffect)[]) => void;
+  onEffects: (effects: readonly Effect[]) => void;
   /** Called once, last. The socket may linger a moment longer, to get the final bytes across. */
   onClosed: (cause: CloseCause) => void;
+  /** `writable` was false and is true again. */
+  onWritable?: () => void;
   /** Reading stops above so many unacknowledged incoming messages, and goes on below half; default 1,000. */
   receiptsMax?: number;
   /** Reading stops above so many bytes the peer has not taken, and goes on below half; default 1 MiB. */
@@ -44,6 +46,7 @@ export class Driver<Effect extends { readonly type: string }> implements StreamH
   readonly #dirty: DirtyList;
   readonly #onEffects: DriverOptions<Effect>["onEffects"];
   readonly #onClosed: DriverOptions<Effect>["onClosed"];
+  readonly #onWritable: (() => void) | undefined;
   readonly #receiptsMax: number;
   readonly #bufferedBytesMax: number;
   readonly #slowReaderTimeoutMs: number;
@@ -51,6 +54,9 @@ export class Driver<Effect extends { readonly type: string }> implements StreamH
   #state: "new" | "open" | "closed" = "new";
   #isDirty = false;
   #isPaused = false;
+  /** The stream said stop and has not said go on: only then may waiting bytes stop anything, because only then a drain comes. */
+  #isStreamFull = false;
+  #wasWritable = true;
   #timer: Timer | undefined;
   #armedMs = Infinity;
   /** When the peer counts as a slow reader; Infinity while it keeps up. */
@@ -63,6 +69,7 @@ export class Driver<Effect extends { readonly type: string }> implements StreamH
     this.#dirty = dirtyListOf(options.clock);
     this.#onEffects = options.onEffects;
     this.#onClosed = options.onClosed;
+    this.#onWritable = options.onWritable;
     this.#receiptsMax = options.receiptsMax ?? 1_000;
     this.#bufferedBytesMax = options.bufferedBytesMax ?? 1_048_576;
     this.#slowReaderTimeoutMs = options.slowReaderTimeoutMs ?? 30_000;
@@ -72,9 +79,9 @@ export class Driver<Effect extends { readonly type: string }> implements StreamH
     return this.#state === "closed";
   }
 
-  /** False while the peer has more than `bufferedBytesMax` still to take: produce nothing new for it until `touch` time. */
+  /** False while the peer has more than `bufferedBytesMax` still to take: produce nothing new for it until `onWritable`. */
   get writable(): boolean {
-    return this.#state !== "closed" && this.stream.bufferedBytes <= this.#bufferedBytesMax;
+    return this.#state !== "closed" && !this.#isOverfull();
   }
 
   /** Starts reading, sends what the session already has to say, arms the timer. Call once. */
@@ -94,10 +101,15 @@ export class Driver<Effect extends { readonly type: string }> implements StreamH
 
   /** As `touch`, now: for the place where a commit completed and the turn is over anyway. */
   flush(): void {
-    this.#isDirty = false;
     if (this.#state !== "open") return;
     this.#writeOutput();
     this.#settle();
+  }
+
+  /** @internal The clock's turn is over; called by the list `touch` put this in. */
+  endTurn(): void {
+    this.#isDirty = false;
+    this.flush();
   }
 
   /** Effects that a direct call of the session returned: handled like those of `receive`. */
@@ -132,6 +144,7 @@ export class Driver<Effect extends { readonly type: string }> implements StreamH
   }
 
   onDrain(): void {
+    this.#isStreamFull = false;
     if (this.#state === "open") this.#settle();
   }
 
@@ -148,42 +161,45 @@ export class Driver<Effect extends { readonly type: string }> implements StreamH
   #writeOutput(): void {
     if (!this.session.hasOutput) return;
     const output = this.session.takeOutput();
-    if (output !== undefined) this.stream.write(output);
+    if (output !== undefined && !this.stream.write(output)) this.#isStreamFull = true;
+  }
+
+  #isOverfull(): boolean {
+    return this.#isStreamFull && this.stream.bufferedBytes > this.#bufferedBytesMax;
   }
 
   /** Everything that depends on how full things are and on what time it is. */
   #settle(): void {
-    const buffered = this.stream.bufferedBytes;
-    if (buffered <= this.#bufferedBytesMax) this.#slowAtMs = Infinity;
-    else if (buffered > hardFactor * this.#bufferedBytesMax) {
-      return this.destroy(
-        "transport.slow_reader",
-        `${buffered} bytes wait for a peer that does not take them`,
-      );
-    } else if (this.#slowAtMs === Infinity) {
-      this.#slowAtMs = this.#clock.nowMs() + this.#slowReaderTimeoutMs;
+    if (this.#isOverfull()) {
+      this.#wasWritable = false;
+      if (this.stream.bufferedBytes > hardFactor * this.#bufferedBytesMax)
+        return this.#cutSlowReader();
+      if (this.#slowAtMs === Infinity)
+        this.#slowAtMs = this.#clock.nowMs() + this.#slowReaderTimeoutMs;
+    } else this.#slowAtMs = Infinity;
+    if (!this.#isPaused) {
+      if (this.#mustPause()) this.#pause();
+    } else if (this.#mayResume()) {
+      this.#isPaused = false;
+      this.stream.resume();
     }
-    if (this.#isPaused) {
-      if (this.#mayResume()) {
-        this.#isPaused = false;
-        this.stream.resume();
-      }
-    } else if (this.#mustPause()) this.#pause();
     this.#arm();
+    if (!this.#wasWritable && this.#isHalfEmpty()) {
+      this.#wasWritable = true;
+      this.#onWritable?.();
+    }
   }
 
   #mustPause(): boolean {
-    return (
-      this.session.openReceipts > this.#receiptsMax ||
-      this.stream.bufferedBytes > this.#bufferedBytesMax
-    );
+    return this.session.openReceipts > this.#receiptsMax || this.#isOverfull();
   }
 
   #mayResume(): boolean {
-    return (
-      this.session.openReceipts <= this.#receiptsMax / 2 &&
-      this.stream.bufferedBytes <= this.#bufferedBytesMax / 2
-    );
+    return this.session.openReceipts <= this.#receiptsMax / 2 && this.#isHalfEmpty();
+  }
+
+  #isHalfEmpty(): boolean {
+    return !this.#isStreamFull || this.stream.bufferedBytes <= this.#bufferedBytesMax / 2;
   }
 
   #pause(): void {
@@ -205,17 +221,17 @@ export class Driver<Effect extends { readonly type: string }> implements StreamH
     this.#timer = undefined;
     if (this.#state !== "open") return;
     const nowMs = this.#clock.nowMs();
-    if (nowMs >= this.#slowAtMs && this.stream.bufferedBytes > this.#bufferedBytesMax) {
-      return this.destroy(
-        "transport.slow_reader",
-        `the peer took nothing for ${this.#slowReaderTimeoutMs} ms`,
-      );
-    }
+    if (nowMs >= this.#slowAtMs && this.#isOverfull()) return this.#cutSlowReader();
     if (nowMs >= this.session.deadlineMs) {
       const effects = this.session.tick(nowMs);
       if (effects.length > 0) this.#deliver(effects);
     }
     this.touch();
+  }
+
+  #cutSlowReader(): void {
+    const bytes = this.stream.bufferedBytes;
+    this.destroy("transport.slow_reader", `${bytes} bytes wait for a peer that does not take them`);
   }
 
   #finish(cause: CloseCause): void {

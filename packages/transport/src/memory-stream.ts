@@ -7,14 +7,14 @@ export type MemoryStreamOptions = {
   clock?: Clock;
   /** What the first stream tells about its peer, the second; and the other way round. */
   peers?: readonly [first: Partial<PeerInfo>, second: Partial<PeerInfo>];
-  /** `write` returns false above so many bytes that the other side has not read; default 256 KiB. */
+  /** `write` returns false above so many bytes that the other side has not read; default 64 KiB. */
   highMarkBytes?: number;
 };
 
 /** Two ends of one perfect cable in memory. */
 export function memoryStreamPair(options: MemoryStreamOptions = {}): [ByteStream, ByteStream] {
   const clock = options.clock ?? systemClock();
-  const highMarkBytes = options.highMarkBytes ?? 262_144;
+  const highMarkBytes = options.highMarkBytes ?? 65_536;
   const first = new MemoryStream(clock, highMarkBytes, { ...noPeer, ...options.peers?.[0] });
   const second = new MemoryStream(clock, highMarkBytes, { ...noPeer, ...options.peers?.[1] });
   first.join(second);

@@ -134,7 +134,12 @@ export class VirtualClock implements Clock {
       if (this.#endOfTurn.length === 0) return;
       const batch = this.#endOfTurn;
       this.#endOfTurn = [];
-      for (const callback of batch) callback();
+      let done = 0;
+      try {
+        while (done < batch.length) batch[done++]?.();
+      } finally {
+        if (done < batch.length) this.#endOfTurn.unshift(...batch.slice(done));
+      }
     }
     throw new Error(
       `end of turn called for ${turnsAtOneMomentMax} times at ${this.#nowMs} ms: time stands still`,

@@ -14,7 +14,7 @@ export type CutOptions = {
 
 export type Direction = "toServer" | "toClient" | "both";
 
-const highMarkBytes = 262_144;
+const highMarkBytes = 65_536;
 const endTimeoutMs = 5_000;
 
 /** One connection of the simulated network: two lanes and what can happen to them. */
