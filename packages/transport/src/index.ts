@@ -9,6 +9,7 @@ export { SocketStream } from "./socket-stream.ts";
 export type { SocketStreamOptions } from "./socket-stream.ts";
 export { tlsConnector } from "./tls-connector.ts";
 export type { TlsConnectorOptions } from "./tls-connector.ts";
+export { listen } from "./listen.ts";
 export { listenTls } from "./tls-listener.ts";
 export type {
   Listener,
