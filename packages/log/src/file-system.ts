@@ -29,6 +29,5 @@ export interface LogFile {
   /** Writes all of it or rejects. The buffer's bytes must not change meanwhile. */
   write(buffer: Uint8Array, offset: number, length: number, position: number): Promise<void>;
   datasync(): Promise<void>;
-  truncate(length: number): Promise<void>;
   close(): Promise<void>;
 }

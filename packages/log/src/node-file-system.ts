@@ -94,12 +94,6 @@ class NodeLogFile implements LogFile {
     });
   }
 
-  truncate(length: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      fs.ftruncate(this.#fd, length, (error) => (error ? reject(error) : resolve()));
-    });
-  }
-
   /** Once only: the number may belong to somebody else's file by the second time. */
   close(): Promise<void> {
     const fd = this.#fd;

@@ -9,3 +9,4 @@ export type {
 export { seededRandom } from "./random.ts";
 export type { SeededRandom } from "./random.ts";
 export * from "./net/index.ts";
+export * from "./disk/index.ts";
