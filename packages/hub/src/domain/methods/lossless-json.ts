@@ -1,4 +1,4 @@
-import { decodeUtf8, IotError } from "@hubwire/protocol";
+import { decodeUtf8, parseJson } from "@hubwire/protocol";
 
 /** In Node since 21, in the type library not yet. */
 type RawJson = { rawJSON(text: string): unknown };
@@ -15,25 +15,16 @@ const keepDigits: Reviver = (_key, value, { source }) =>
 /** Numbers where the shortest text of the double may differ from what was written. */
 const numberAtRisk = /\d{16}|\d[.eE]|-0/;
 
+/** Deeper documents would not survive the stack of whoever reads or writes them next. */
+const depthMax = 128;
+
 /**
  * Parses JSON so that `JSON.stringify` gives it back with every number as written. Only for passing on: a number that a
  * double cannot hold becomes an opaque value.
- * @throws IotError `json.bad_utf8`, `json.malformed`
+ * @throws IotError `json.bad_utf8`, `json.malformed`, `json.too_deep`
  */
 export function parseLossless(bytes: Uint8Array): unknown {
-  let text: string;
-  try {
-    text = decodeUtf8(bytes);
-  } catch {
-    throw new IotError("json.bad_utf8", "The JSON is not UTF-8 text");
-  }
-  try {
-    return numberAtRisk.test(text)
-      ? parseWithSource(text, keepDigits)
-      : (JSON.parse(text) as unknown);
-  } catch (error) {
-    // A RangeError is a document nested too deeply for the stack.
-    const why = error instanceof SyntaxError ? "is malformed" : "is nested too deeply";
-    throw new IotError("json.malformed", `The JSON ${why}`);
-  }
+  const value = parseJson(bytes, { bytesMax: bytes.length, depthMax });
+  const text = decodeUtf8(bytes);
+  return numberAtRisk.test(text) ? parseWithSource(text, keepDigits) : value;
 }

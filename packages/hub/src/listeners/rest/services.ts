@@ -1,0 +1,30 @@
+import type { Clock } from "@hubwire/transport";
+import type { Logger } from "../../domain/observe.ts";
+import type {
+  Authenticator,
+  Connections,
+  Identities,
+  Methods,
+  ServiceC2d,
+  ServiceTwins,
+  TelemetryReader,
+} from "../../domain/services.ts";
+
+/** What the REST listener asks of the rest of the hub. */
+export type RestServices = {
+  authenticator: Pick<Authenticator, "authorizeService">;
+  identities: Identities;
+  twins: ServiceTwins;
+  methods: Pick<Methods, "invoke">;
+  connections: Pick<Connections, "presence" | "count">;
+  c2d: ServiceC2d;
+  telemetry: TelemetryReader;
+  clock: Clock;
+  logger: Logger;
+  /** Makes `x-ms-request-id`, which is also the tracking id in error answers and in the log. */
+  requestId: () => string;
+  /** Why the hub is not ready to take work, in words; undefined when it is. */
+  unreadyReason: () => string | undefined;
+  /** Prometheus text format. */
+  metricsText: () => string | Promise<string>;
+};
