@@ -27,7 +27,7 @@ import type { ConnectRequest, OutgoingMessage, TopicFilter } from "./types.ts";
 export type ClientSessionOptions = {
   /** Largest packet taken, fixed header included. A larger one is refused at its length prefix. */
   packetBytesMax: number;
-  /** QoS 1 messages to the server that may be unacknowledged at a time. */
+  /** QoS 1 messages to the server that may be unacknowledged at a time; at most 64,000. */
   inflightMax: number;
   /** From `connect` to CONNACK. */
   connackTimeoutMs: number;
@@ -65,7 +65,7 @@ export class ClientSession implements Session<ClientEffect> {
 
   constructor(options: ClientSessionOptions) {
     this.#options = options;
-    this.#outstanding = new OutstandingPackets(options.firstPacketId ?? 1);
+    this.#outstanding = new OutstandingPackets(options.firstPacketId ?? 1, options.inflightMax);
     this.#reader = new FrameReader(options.packetBytesMax);
   }
 
@@ -99,7 +99,7 @@ export class ClientSession implements Session<ClientEffect> {
 
   /** How many QoS 1 messages may be published now. */
   get windowFree(): number {
-    return Math.max(0, this.#options.inflightMax - this.#outstanding.publishes);
+    return this.#outstanding.windowFree;
   }
 
   /** Answers for identifiers that stand for nothing, or for something else: ignored, but counted. */
@@ -143,15 +143,16 @@ export class ClientSession implements Session<ClientEffect> {
   publish(message: OutgoingMessage, nowMs: number): number {
     assert(this.#state === "open", "publish only while connected");
     const { topic, payload } = message;
-    this.#keepAlive.sent(nowMs);
     if (message.qos === 0) {
       this.#encoder.encode(this.#out, topic, payload, 0, false);
+      this.#keepAlive.sent(nowMs);
       return 0;
     }
     assert(this.windowFree > 0, "publish QoS 1 only while windowFree is above 0");
     const packetId = this.#outstanding.nextFree();
     this.#encoder.encode(this.#out, topic, payload, packetId, false);
     this.#outstanding.add(packetId, { kind: "publish", topic, payload });
+    this.#keepAlive.sent(nowMs);
     return packetId;
   }
 

@@ -19,6 +19,9 @@ export type SessionSnapshot = {
   inflight: readonly InflightMessage[];
 };
 
+/** Whatever the owner's window, some of the 65,535 identifiers stay free for SUBSCRIBE and for what was forgotten. */
+const INFLIGHT_LIMIT = 64_000;
+
 /** Identifiers of forgotten messages kept from reuse, so that a late PUBACK completes nothing else. */
 const FORGOTTEN_MAX = 1024;
 
@@ -33,7 +36,11 @@ export class OutstandingPackets {
   #nextPacketId: number;
   #publishes = 0;
 
-  constructor(firstPacketId: number) {
+  /** How many publishes may be unacknowledged at a time. */
+  readonly #inflightMax: number;
+
+  constructor(firstPacketId: number, inflightMax: number) {
+    this.#inflightMax = Math.min(inflightMax, INFLIGHT_LIMIT);
     assert(
       Number.isInteger(firstPacketId) && firstPacketId >= 1 && firstPacketId <= 65_535,
       `firstPacketId ${firstPacketId} is not 1 to 65535`,
@@ -44,6 +51,10 @@ export class OutstandingPackets {
   /** Publishes that count against the window, cancelled ones included. */
   get publishes(): number {
     return this.#publishes;
+  }
+
+  get windowFree(): number {
+    return Math.max(0, this.#inflightMax - this.#publishes);
   }
 
   /** The identifier the next packet would take. */

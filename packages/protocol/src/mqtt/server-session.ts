@@ -22,7 +22,7 @@ export type ServerSessionOptions = {
   packetBytesMax: number;
   /** From the start of the session to the last byte of CONNECT. */
   connectTimeoutMs: number;
-  /** QoS 1 messages to the client that may be unacknowledged at a time. */
+  /** QoS 1 messages to the client that may be unacknowledged at a time; at most 64,000. */
   inflightMax: number;
   /** Bytes a client may send behind CONNECT before `accept`. At least the size of one read. */
   pendingBytesMax: number;
@@ -69,7 +69,7 @@ export class ServerSession implements Session<ServerEffect> {
   constructor(options: ServerSessionOptions, nowMs: number) {
     this.#options = options;
     this.#reader = new FrameReader(options.packetBytesMax);
-    this.#outstanding = new OutstandingPackets(options.firstPacketId ?? 1);
+    this.#outstanding = new OutstandingPackets(options.firstPacketId ?? 1, options.inflightMax);
     this.#connectDeadlineMs = nowMs + options.connectTimeoutMs;
     this.#lastReceivedMs = nowMs;
   }
@@ -94,7 +94,7 @@ export class ServerSession implements Session<ServerEffect> {
 
   /** How many QoS 1 messages may be published now. */
   get windowFree(): number {
-    return Math.max(0, this.#options.inflightMax - this.#outstanding.publishes);
+    return this.#outstanding.windowFree;
   }
 
   /** PUBACKs for identifiers that stand for nothing: ignored, but counted. */
