@@ -33,8 +33,12 @@ describe("connecting", () => {
     const { username } = request;
     expect(said(session)).toEqual([
       {
-        ...{ type: "connect", clientId: "dev1", cleanSession: false, keepAliveS: 60 },
-        ...{ username, password: "0102" },
+        type: "connect",
+        clientId: "dev1",
+        cleanSession: false,
+        keepAliveS: 60,
+        username,
+        password: "0102",
       },
     ]);
     expect(session.connected).toBe(false);

@@ -51,8 +51,13 @@ describe("CONNECT", () => {
     const session = new ServerSession(serverOptions, 0);
     const will = { topic: "w", payload: "0102", qos: 0 as const, retain: false };
     const chunk = bytesOf({
-      ...{ type: "connect", clientId: "c", cleanSession: true, keepAliveS: 1 },
-      ...{ username: "u", password: "0a0b", will },
+      type: "connect",
+      clientId: "c",
+      cleanSession: true,
+      keepAliveS: 1,
+      username: "u",
+      password: "0a0b",
+      will,
     });
     const [effect] = session.receive(chunk, 1);
     chunk.fill(0);
@@ -94,13 +99,21 @@ describe("packets behind CONNECT", () => {
   const shown = [
     { type: "subscribe", packetId: 1, filters: [{ filter: "a/#", qos: 1 }] },
     {
-      ...{ type: "message", topic: "t", qos: 1, dup: false, retain: false },
+      type: "message",
+      topic: "t",
+      qos: 1,
+      dup: false,
+      retain: false,
       packetId: 2,
       receipt: 1,
       payload: "one",
     },
     {
-      ...{ type: "message", topic: "t", qos: 0, dup: false, retain: false },
+      type: "message",
+      topic: "t",
+      qos: 0,
+      dup: false,
+      retain: false,
       packetId: 0,
       receipt: 0,
       payload: "two",
