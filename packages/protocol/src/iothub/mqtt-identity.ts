@@ -52,10 +52,8 @@ export function parseMqttUsername(text: string): MqttUsername {
   if (slash <= 0) throw malformed("it has no host followed by a slash");
   const rest = text.slice(slash + 1);
   const query = findQuery(rest);
-  const path = query === undefined ? rest : rest.slice(0, query.start);
-  const [deviceId = "", moduleId, ...more] = (path.endsWith("/") ? path.slice(0, -1) : path).split(
-    "/",
-  );
+  const path = query === undefined ? withoutSlash(rest) : rest.slice(0, query.start);
+  const [deviceId = "", moduleId, ...more] = path.split("/");
   if (!isDeviceId(deviceId)) throw malformed("the part behind the host is not a device id");
   if (moduleId !== undefined && !isConnectableModule(moduleId)) {
     throw malformed("the part behind the device id is neither a module id nor ?api-version=…");
@@ -87,6 +85,7 @@ export function parseClientId(text: string): DeviceIdentity {
   return moduleId === undefined ? { deviceId } : { deviceId, moduleId };
 }
 
+const withoutSlash = (path: string): string => (path.endsWith("/") ? path.slice(0, -1) : path);
 const isConnectableModule = (text: string): boolean => isModuleId(text) || isSystemModuleId(text);
 
 const NAMED_QUERY =

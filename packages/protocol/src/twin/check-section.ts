@@ -28,14 +28,14 @@ const RESERVED: ReadonlySet<string> = new Set([
  *   `twin.integer_out_of_range`, `twin.too_deep`
  */
 export function checkSection(value: unknown, what: string): JsonObject {
-  if (!isJsonObject(value)) throw new IotError("twin.not_object", `${what} is not a JSON object`);
+  if (!isPlainObject(value)) {
+    throw new IotError("twin.not_object", `${what} is not a JSON object`);
+  }
   return checkObject(value, 0, what);
 }
 
 function checkObject(value: JsonObject, depth: number, what: string): JsonObject {
-  if (depth > twinDepthMax) {
-    throw new IotError("twin.too_deep", `${what} has objects more than ${twinDepthMax} deep`);
-  }
+  checkDepth(depth, what);
   const copy = emptyObject();
   for (const key of Object.keys(value)) {
     if (RESERVED.has(key)) continue;
@@ -49,15 +49,31 @@ function checkValue(value: unknown, depth: number, what: string): JsonValue {
   if (value === null || typeof value === "boolean") return value;
   if (typeof value === "number") return checkNumber(value, what);
   if (typeof value === "string") return checkString(value, what);
-  if (isJsonObject(value)) return checkObject(value, depth + 1, what);
   if (Array.isArray(value)) return value.map((element) => checkElement(element, depth, what));
-  throw new IotError("twin.bad_value", `${what} has a ${typeof value}, which JSON has not`);
+  if (isPlainObject(value)) return checkObject(value, depth + 1, what);
+  throw new IotError("twin.bad_value", `${what} has ${kindOf(value)}, which JSON has not`);
 }
 
-/** Arrays do not count as levels of their own in Azure's rule; one inside another still must end somewhere. */
+/**
+ * In Azure's rule only objects count as levels, so an array does not; one directly inside another does here, because
+ * callers can pass arrays that contain themselves.
+ */
 function checkElement(element: unknown, depth: number, what: string): JsonValue {
-  return checkValue(element, Array.isArray(element) ? depth + 1 : depth, what);
+  if (!Array.isArray(element)) return checkValue(element, depth, what);
+  checkDepth(depth + 1, what);
+  return checkValue(element, depth + 1, what);
 }
+
+function checkDepth(depth: number, what: string): void {
+  if (depth > twinDepthMax) {
+    throw new IotError("twin.too_deep", `${what} is nested more than ${twinDepthMax} deep`);
+  }
+}
+
+/** `[object Date]` and the like: JSON.stringify would make something else of these, silently. */
+const kindOf = (value: unknown): string => Object.prototype.toString.call(value);
+const isPlainObject = (value: unknown): value is JsonObject =>
+  isJsonObject(value) && kindOf(value) === "[object Object]";
 
 function checkNumber(value: number, what: string): number {
   if (!Number.isFinite(value)) {
