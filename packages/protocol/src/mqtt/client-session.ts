@@ -194,6 +194,14 @@ export class ClientSession implements Session<ClientEffect> {
     if (packetId !== 0) encodePacketId(this.#out, PacketType.puback, packetId);
   }
 
+  /**
+   * The handler failed and leaves the message unacknowledged: if the server repeats it, it is a new message with a new
+   * receipt. Until then `ack` still works. Harmless when stale, repeated or 0.
+   */
+  release(receipt: number): void {
+    this.#messages.released(receipt);
+  }
+
   snapshot(): ClientSnapshot {
     return this.#outstanding.snapshot();
   }

@@ -7,6 +7,8 @@ type OpenMessage = {
   /** The connection it last arrived on: only there may its PUBACK go out. */
   connection: number;
   handled: boolean;
+  /** Its handler gave up: a repetition is handed over like a new message. */
+  released: boolean;
 };
 
 /**
@@ -30,13 +32,14 @@ export class OpenMessages {
   arrive(packetId: number, dup: boolean, fingerprint: number): number {
     const known = this.#byPacketId.get(packetId);
     if (known !== undefined) {
-      if (dup && known.fingerprint === fingerprint) {
+      const isRepetition = dup && known.fingerprint === fingerprint;
+      if (isRepetition && (known.handled || !known.released)) {
         known.connection = this.#connection;
         if (!known.handled) return 0;
         this.#byPacketId.delete(packetId);
         return -1;
       }
-      // Another message under this identifier: the old one is no longer the server's, its receipt is stale.
+      // Another message under this identifier, or another try at this one: the old receipt is stale.
       this.#byReceipt.delete(known.receipt);
     }
     const receipt = this.#nextReceipt++;
@@ -46,6 +49,7 @@ export class OpenMessages {
       fingerprint,
       connection: this.#connection,
       handled: false,
+      released: false,
     };
     this.#byPacketId.set(packetId, message);
     this.#byReceipt.set(receipt, message);
@@ -64,6 +68,12 @@ export class OpenMessages {
     }
     this.#byPacketId.delete(message.packetId);
     return message.packetId;
+  }
+
+  /** The handler failed: the receipt stays good, and if the message comes again it is handed over again. */
+  released(receipt: number): void {
+    const message = this.#byReceipt.get(receipt);
+    if (message !== undefined) message.released = true;
   }
 
   connectionEnded(): void {
