@@ -45,11 +45,21 @@ export function socketCause(code: string | undefined): ErrorCode | undefined {
   return undefined;
 }
 
+/** An error's message, and of OpenSSL's long lines the part that says something. */
+export function wordsOf(error: SocketError): string {
+  if (error.errors !== undefined && error.errors.length > 0) {
+    // Each address that was tried has its own reason.
+    return error.errors.map((each) => each.message).join("; ");
+  }
+  const reason = /:SSL routines:[^:]*:([^:]+):/.exec(error.message)?.[1];
+  return reason ?? (error.message || String(error.code));
+}
+
 /** The error of a stream that was open: cut, timed out by TCP, or closed by a TLS alert. */
 export function streamError(error: SocketError, peer: PeerInfo): Error {
   const code = socketCause(error.code) ?? "transport.reset";
   const what = code === "transport.tls_handshake" ? "transport.reset" : code;
-  return new IotError(what, `the connection with ${peer.address} broke: ${error.message}`, {
+  return new IotError(what, `the connection with ${peer.address} broke: ${wordsOf(error)}`, {
     cause: error,
   });
 }

@@ -26,7 +26,7 @@ export function tcpConnector(options: TcpConnectorOptions): OpenStream {
         host,
         port,
         serverName: host,
-        phase: "connecting",
+        phase: "the TCP connection",
         presented: undefined,
       };
       const abortError = (): IotError =>

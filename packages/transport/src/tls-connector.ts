@@ -1,14 +1,15 @@
 import { isIP } from "node:net";
-import { createSecureContext, connect } from "node:tls";
-import type { SecureContext, SecureVersion, TLSSocket } from "node:tls";
+import { connect } from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
 import { IotError } from "@hubwire/protocol";
 import { formatAddress } from "./address.ts";
 import { SocketStream } from "./socket-stream.ts";
 import type { SocketStreamOptions } from "./socket-stream.ts";
 import type { ByteStream, OpenStream } from "./stream.ts";
+import { trustingContext } from "./tls-context.ts";
+import { checkedAuthorities, identityOptions } from "./tls-credentials.ts";
 import { connectError, connectTimeout } from "./tls-errors.ts";
 import type { Attempt } from "./tls-errors.ts";
-import { trustedAuthorities } from "./tls-trust.ts";
 
 export type TlsConnectorOptions = SocketStreamOptions & {
   host: string;
@@ -58,7 +59,7 @@ function openTls(
     host,
     port,
     serverName,
-    phase: "resolving the name",
+    phase: isIP(host) ? "the TCP connection" : "name resolution",
     presented: undefined,
   };
   return new Promise((resolve, reject) => {
@@ -91,7 +92,7 @@ function openTls(
     const timer = setTimeout(() => fail(connectTimeout(timeoutMs, attempt)), timeoutMs);
     signal.addEventListener("abort", onAbort, { once: true });
     socket.on("error", onError);
-    socket.once("lookup", () => (attempt.phase = "connecting"));
+    socket.once("lookup", () => (attempt.phase = "the TCP connection"));
     socket.once("connect", () => (attempt.phase = "the TLS handshake"));
     socket.on("session", (ticket: Buffer) => (tickets.latest = ticket));
     // Before Node's own listener, which destroys the socket of a server that is not trusted: for the words of the error only.
@@ -108,17 +109,24 @@ function aborted(signal: AbortSignal, attempt: Attempt): IotError {
   return new IotError("call.aborted", message, { cause: signal.reason });
 }
 
+/** Not by `getPeerX509Certificate`: in Node 24, `getPeerCertificate`, which Node calls next, then returns nothing. */
 function presentedBy(socket: TLSSocket): Attempt["presented"] {
-  const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined) return undefined;
-  const oneLine = (name: string): string => name.split("\n").join(", ");
+  const certificate = socket.getPeerCertificate();
+  // Typed as always there; an anonymous peer has none.
+  if ((certificate as Partial<typeof certificate> | null)?.raw === undefined) return undefined;
   return {
-    subject: oneLine(certificate.subject),
-    issuer: oneLine(certificate.issuer),
-    names: certificate.subjectAltName,
-    validFrom: certificate.validFrom,
-    validTo: certificate.validTo,
+    subject: nameOf(certificate.subject),
+    issuer: nameOf(certificate.issuer),
+    names: certificate.subjectaltname,
+    validFrom: certificate.valid_from,
+    validTo: certificate.valid_to,
   };
+}
+
+/** `CN=…, O=…`; Node gives repeated parts as a list. */
+function nameOf(name: object): string {
+  const parts = Object.entries(name) as [string, string | string[]][];
+  return parts.map(([part, value]) => `${part}=${String(value)}`).join(", ");
 }
 
 function peerOf(socket: TLSSocket, serverName: string): ByteStream["peer"] {
@@ -131,35 +139,10 @@ function peerOf(socket: TLSSocket, serverName: string): ByteStream["peer"] {
 }
 
 function clientContext(options: TlsConnectorOptions): SecureContext {
-  const { cert, key, passphrase } = options;
-  if ((cert === undefined) !== (key === undefined)) {
-    const given =
-      cert === undefined ? "a key without a certificate" : "a certificate without a key";
-    throw new IotError(
-      "transport.tls_credentials",
-      `${given} was given; both or neither are needed`,
-    );
-  }
-  const ca = trustedAuthorities(listOf(options.ca));
-  const maxVersion: SecureVersion | undefined = options.maxVersion;
-  try {
-    return createSecureContext({
-      minVersion: options.minVersion ?? "TLSv1.2",
-      ...(maxVersion && { maxVersion }),
-      ...(ca && { ca }),
-      ...(cert !== undefined && { cert: [cert, ...listOf(options.chain)].join("\n") }),
-      ...(key !== undefined && { key }),
-      ...(passphrase !== undefined && { passphrase }),
-    });
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new IotError("transport.tls_credentials", `the TLS credentials cannot be used: ${why}`, {
-      cause,
-    });
-  }
-}
-
-function listOf(pem: string | readonly string[] | undefined): readonly string[] {
-  if (pem === undefined) return [];
-  return typeof pem === "string" ? [pem] : pem;
+  const context = {
+    minVersion: options.minVersion ?? ("TLSv1.2" as const),
+    ...(options.maxVersion && { maxVersion: options.maxVersion }),
+    ...identityOptions(options),
+  };
+  return trustingContext(context, checkedAuthorities(options.ca));
 }

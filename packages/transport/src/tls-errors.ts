@@ -1,6 +1,6 @@
 import { IotError } from "@hubwire/protocol";
 import type { ErrorCode } from "@hubwire/protocol";
-import { socketCause } from "./socket-errors.ts";
+import { socketCause, wordsOf } from "./socket-errors.ts";
 import type { SocketError } from "./socket-errors.ts";
 
 /** What is known about an attempt when it fails. */
@@ -9,7 +9,7 @@ export type Attempt = {
   port: number;
   /** The name asked for in SNI and looked for in the certificate. */
   serverName: string;
-  phase: "resolving the name" | "connecting" | "the TLS handshake";
+  phase: "name resolution" | "the TCP connection" | "the TLS handshake";
   /** The leaf the server presented, if it came so far. */
   presented: PresentedCertificate | undefined;
 };
@@ -54,7 +54,7 @@ export function connectTimeout(timeoutMs: number, attempt: Attempt): IotError {
   const where = `${attempt.host}:${attempt.port}`;
   return new IotError(
     "transport.timeout",
-    `no connection to ${where} within ${timeoutMs} ms: still ${attempt.phase}`,
+    `no connection to ${where} within ${timeoutMs} ms: still in ${attempt.phase}`,
   );
 }
 
@@ -93,21 +93,14 @@ const descriptions: Partial<Record<ErrorCode, Describe>> = {
     return `the certificate of ${where} is not for ${serverName} but for ${names}`;
   },
   "transport.client_certificate_rejected": (error, _, where) =>
-    `${where} refused the client certificate: ${error.message}`,
+    `${where} refused the client certificate: ${wordsOf(error)}`,
   "transport.reset": (error, { phase }, where) =>
-    `${where} closed the connection during ${phase}: ${error.message}`,
+    `${where} closed the connection during ${phase}: ${wordsOf(error)}`,
 };
 
 function describeFailure(code: ErrorCode, error: SocketError, attempt: Attempt): string {
   const where = `${attempt.host}:${attempt.port}`;
   const describe = descriptions[code];
   if (describe !== undefined) return describe(error, attempt, where);
-  return `no connection to ${where}, while ${attempt.phase}: ${reasons(error)}`;
-}
-
-/** Each address that was tried has its own reason. */
-function reasons(error: SocketError): string {
-  if (error.errors === undefined || error.errors.length === 0)
-    return error.message || String(error.code);
-  return error.errors.map((each) => each.message).join("; ");
+  return `no connection to ${where}, during ${attempt.phase}: ${wordsOf(error)}`;
 }

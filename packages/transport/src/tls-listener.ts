@@ -6,6 +6,7 @@ import { formatAddress } from "./address.ts";
 import { Handshakes } from "./handshakes.ts";
 import { listen } from "./listen.ts";
 import { peerCertificateOf } from "./peer-certificate.ts";
+import { credentialsError, identityOptions } from "./tls-credentials.ts";
 import { SocketStream } from "./socket-stream.ts";
 import type { SocketStreamOptions } from "./socket-stream.ts";
 import type { ByteStream } from "./stream.ts";
@@ -88,7 +89,7 @@ export async function listenTls(options: TlsListenOptions): Promise<TlsListener>
       handshakes.close();
     },
     updateSecureContext: (credentials) =>
-      server.setSecureContext(contextOptions(options, credentials)),
+      withCredentialErrors(() => server.setSecureContext(contextOptions(options, credentials))),
   };
 }
 
@@ -103,31 +104,29 @@ function peerOf(socket: TLSSocket, address: string): ByteStream["peer"] {
 }
 
 function createTlsServer(options: TlsListenOptions, handshakeTimeout: number): Server {
-  try {
-    return createServer({
+  return withCredentialErrors(() =>
+    createServer({
       ...contextOptions(options, options),
       requestCert: true,
       rejectUnauthorized: false,
       handshakeTimeout,
       noDelay: true,
       ...(options.alpnProtocols && { ALPNProtocols: [...options.alpnProtocols] }),
-    });
+    }),
+  );
+}
+
+function withCredentialErrors<T>(work: () => T): T {
+  try {
+    return work();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new IotError(
-      "transport.tls_credentials",
-      `the server's TLS credentials cannot be used: ${why}`,
-      { cause },
-    );
+    throw cause instanceof IotError ? cause : credentialsError(cause);
   }
 }
 
-function contextOptions(options: TlsListenOptions, credentials: ServerCredentials) {
-  const { key, cert, passphrase } = credentials;
+function contextOptions(options: TlsListenOptions, { key, cert, passphrase }: ServerCredentials) {
   return {
-    key,
-    cert,
-    ...(passphrase !== undefined && { passphrase }),
+    ...identityOptions({ key, cert, passphrase }),
     minVersion: options.minVersion ?? ("TLSv1.2" as const),
     ...(options.maxVersion && { maxVersion: options.maxVersion }),
   };

@@ -4,7 +4,7 @@ import type * as x509 from "@peculiar/x509";
 /** A certificate with its key, as programs take them. Made for one test run; nothing of it is ever written to the repository. */
 export type TestCertificate = {
   commonName: string;
-  /** PEM of this certificate alone. */
+  /** PEM of this certificate alone; every PEM here ends with a new line. */
   cert: string;
   /** PEM, PKCS#8. */
   key: string;
@@ -58,7 +58,8 @@ export type TestCertificates = {
   selfSigned(options: Omit<IssueOptions, "issuer">): Promise<TestCertificate>;
 };
 
-export const loopbackNames = ["localhost", "*.localhost", "127.0.0.1", "::1"] as const;
+/** A wildcard needs two labels after the star: Node and OpenSSL refuse to match `*.localhost`. */
+export const loopbackNames = ["localhost", "*.hub.localhost", "127.0.0.1", "::1"] as const;
 
 const keyAlgorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
 const signingAlgorithm = { name: "ECDSA", hash: "SHA-256" } as const;
@@ -169,15 +170,15 @@ function isAddress(name: string): boolean {
 async function present(commonName: string, record: Made): Promise<TestCertificate> {
   const { certificate, keys } = record;
   const raw = new Uint8Array(certificate.rawData);
-  const cert = certificate.toString("pem");
+  const cert = pem("CERTIFICATE", raw);
   const chain = chainAbove(record);
-  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey));
+  const pkcs8 = new Uint8Array(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey));
   return {
     commonName,
     cert,
     key: pem("PRIVATE KEY", pkcs8),
     chain,
-    fullChain: chain === "" ? cert : `${cert}\n${chain}`,
+    fullChain: cert + chain,
     raw,
     sha1Thumbprint: thumbprint("sha1", raw),
     sha256Thumbprint: thumbprint("sha256", raw),
@@ -189,13 +190,16 @@ async function present(commonName: string, record: Made): Promise<TestCertificat
 function chainAbove(record: Made): string {
   const above: string[] = [];
   for (let next = record.issuer; next?.issuer !== undefined; next = next.issuer) {
-    above.push(next.certificate.toString("pem"));
+    above.push(pem("CERTIFICATE", new Uint8Array(next.certificate.rawData)));
   }
-  return above.join("\n");
+  return above.join("");
 }
 
-function pem(label: string, der: Buffer): string {
-  const lines = der.toString("base64").match(/.{1,64}/g) ?? [];
+function pem(label: string, der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }
 
