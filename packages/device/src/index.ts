@@ -1,1 +1,23 @@
-export {};
+/**
+ * A device client for Azure IoT Hub, and for Hubwire's own hub, over MQTT 3.1.1.
+ *
+ * - telemetry: `sendTelemetry`
+ * - cloud-to-device messages: `messages()` or the option `onMessage`
+ * - direct methods: `onMethod` or the option `methods`
+ * - device twin: `getTwin`, `reportProperties`, `desiredProperties()`
+ * - the connection: `status()`, `statusChanges()`, `close()`
+ *
+ * Errors are `IotError` from `@hubwire/protocol`, exported here too: branch on `code`, show `remedy`.
+ */
+export { connect } from "./connect.ts";
+export type { DeviceClient, ListenOptions } from "./client.ts";
+export type { ConnectOptions, DeviceOptions, Identification } from "./options/options.ts";
+export type { ClientCertificate, Credentials, Pem, Proof } from "./credentials/credentials.ts";
+export type { DeviceStatus } from "./connection/status.ts";
+export type { C2dHandler, C2dMessage } from "./c2d/c2d-message.ts";
+export type { MethodHandler, MethodRequest, MethodResponse } from "./methods/method.ts";
+export type { TelemetryBody, TelemetryOptions } from "./telemetry/telemetry-options.ts";
+export type { DesiredChange, Twin } from "./twin/twin.ts";
+export type { CallOptions } from "./calls/pending-call.ts";
+export { IotError } from "@hubwire/protocol";
+export type { ErrorCode, JsonObject, JsonValue, Sign } from "@hubwire/protocol";

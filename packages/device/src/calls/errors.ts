@@ -1,0 +1,14 @@
+import { IotError } from "@hubwire/protocol";
+
+/** What an aborted call rejects with; the signal's reason is the cause. */
+export const aborted = (what: string, signal: AbortSignal): IotError =>
+  new IotError("call.aborted", `${what} was aborted`, { cause: signal.reason });
+
+export const timedOut = (what: string, timeoutMs: number, options?: ErrorOptions): IotError =>
+  new IotError("call.timeout", `${what} did not finish within ${timeoutMs} ms`, options);
+
+export const closed = (what: string): IotError =>
+  new IotError("client.closed", `${what}: the device client is closed`);
+
+/** The caller's mistake, named. */
+export const invalid = (message: string): IotError => new IotError("argument.invalid", message);

@@ -1,0 +1,319 @@
+import { checkSection, IotError, parseHubTopic } from "@hubwire/protocol";
+import type { ClientEffect, IncomingMessage } from "@hubwire/protocol";
+import type { C2dMessage } from "./c2d/c2d-message.ts";
+import { Inbox } from "./c2d/inbox.ts";
+import { closed } from "./calls/errors.ts";
+import { EventStream } from "./calls/event-stream.ts";
+import { Deadlines } from "./calls/deadlines.ts";
+import { PendingCall } from "./calls/pending-call.ts";
+import type { CallOptions } from "./calls/pending-call.ts";
+import { Agenda } from "./connection/agenda.ts";
+import type { DeviceStatus } from "./connection/status.ts";
+import { Subscriptions } from "./connection/subscriptions.ts";
+import { Uplink } from "./connection/uplink.ts";
+import type { UplinkOwner } from "./connection/uplink.ts";
+import type { MethodHandler } from "./methods/method.ts";
+import { Methods } from "./methods/methods.ts";
+import { checkNumber } from "./options/bounds.ts";
+import type { ConnectOptions } from "./options/options.ts";
+import type { Settings } from "./options/settings.ts";
+import type { TelemetryBody, TelemetryOptions } from "./telemetry/telemetry-options.ts";
+import { Telemetry } from "./telemetry/telemetry.ts";
+import { Desired } from "./twin/desired.ts";
+import { readTwin } from "./twin/twin.ts";
+import type { DesiredChange, Twin } from "./twin/twin.ts";
+import { TwinRequests } from "./twin/twin-requests.ts";
+
+/** Statuses held for a slow reader of `statusChanges()`; beyond it the oldest go. */
+const statusBufferMax = 256;
+/** What `close` grants to what is under way. */
+const closeTimeoutMs = 10_000;
+
+/** What a call takes that waits for news rather than for an answer. */
+export type ListenOptions = { signal?: AbortSignal | undefined };
+
+/**
+ * A device (or module) connected to an IoT Hub; made by `connect`. It reconnects by itself for ever; every call settles
+ * with a value or an `IotError` by its deadline, whatever the network does.
+ *
+ * Close it with `close()`, or declare it with `await using`.
+ */
+export class DeviceClient implements AsyncDisposable {
+  readonly #settings: Settings;
+  readonly #agenda: Agenda;
+  readonly #uplink: Uplink;
+  readonly #subscriptions: Subscriptions;
+  readonly #telemetry: Telemetry;
+  readonly #inbox: Inbox;
+  readonly #methods: Methods;
+  readonly #requests: TwinRequests;
+  readonly #desired: Desired;
+  readonly #statusStreams = new Set<EventStream<DeviceStatus>>();
+  readonly #onStatus: ((status: DeviceStatus) => void) | undefined;
+  readonly #deadlines: Deadlines;
+  #opening: PendingCall<DeviceClient> | undefined;
+  #closing: PendingCall<void> | undefined;
+  #closePromise: Promise<void> | undefined;
+
+  /** @internal Use `connect`. */
+  constructor(settings: Settings, options: ConnectOptions) {
+    this.#settings = settings;
+    this.#onStatus = options.onStatus;
+    this.#agenda = new Agenda(settings.clock);
+    this.#deadlines = new Deadlines(this.#agenda);
+    const uplink = new Uplink(settings, this.#agenda, this.#owner());
+    const subscriptions = new Subscriptions(settings, uplink, this.#agenda);
+    const requests = new TwinRequests(settings, uplink, subscriptions, this.#agenda);
+    this.#uplink = uplink;
+    this.#subscriptions = subscriptions;
+    this.#requests = requests;
+    this.#telemetry = new Telemetry(settings, uplink, this.#agenda);
+    this.#inbox = new Inbox(settings, uplink, subscriptions, options.onMessage);
+    this.#methods = new Methods(settings, uplink, subscriptions, options.methods ?? {});
+    this.#desired = new Desired(settings, subscriptions, requests, this.#agenda);
+  }
+
+  /** @internal Begins to connect. */
+  open(signal: AbortSignal | undefined): Promise<DeviceClient> {
+    const { clock, connectTimeoutMs, waitForConnection } = this.#settings;
+    if (!waitForConnection) {
+      this.#uplink.start();
+      return Promise.resolve(this);
+    }
+    const opening = new PendingCall<DeviceClient>(
+      "connect()",
+      clock.nowMs(),
+      connectTimeoutMs,
+      signal,
+    );
+    this.#opening = opening;
+    this.#deadlines.add(opening.deadlineMs, () => {
+      const { cause } = this.#uplink;
+      const last = cause === undefined ? "no attempt ended" : cause.message;
+      const text = `Not connected within ${connectTimeoutMs} ms; last: ${last}`;
+      opening.reject(new IotError("device.connect_timeout", text, { cause }));
+    });
+    // Also when its signal ends it: nothing goes on in the background after connect() was rejected.
+    opening.promise.catch((error: unknown) => this.#finish(error as IotError));
+    if (!opening.settled) this.#uplink.start();
+    return opening.promise;
+  }
+
+  /** What the connection is doing. */
+  status(): DeviceStatus {
+    return this.#uplink.status;
+  }
+
+  /** The status now, and then every change; ends after `closed` or `failed`. */
+  statusChanges(options: ListenOptions = {}): AsyncIterableIterator<DeviceStatus, undefined> {
+    const stream: EventStream<DeviceStatus> = new EventStream<DeviceStatus>({
+      what: "statusChanges()",
+      signal: options.signal,
+      bufferMax: statusBufferMax,
+      onOverflow: (buffer, status) => {
+        buffer.shift();
+        buffer.push(status);
+      },
+      onDone: () => this.#statusStreams.delete(stream),
+    });
+    const { status } = this.#uplink;
+    stream.push(status);
+    if (isFinal(status)) stream.end();
+    else if (stream.isOpen) this.#statusStreams.add(stream);
+    return stream;
+  }
+
+  /**
+   * Sends a device-to-cloud message; messages leave in the order of the calls. Bytes and text go as they are, any other
+   * value as JSON.
+   *
+   * QoS 1 (default): resolves when the hub acknowledged, and the message is sent again on the next connection when a
+   * connection breaks before that; the hub may then store it twice. QoS 0: resolves when the message was given to the
+   * socket; while there is no connection it waits for one.
+   * @throws IotError `device.queue_full`, `device.message_too_large`, `call.timeout`, `call.aborted`, `client.closed`,
+   *   `argument.invalid`, `topic.*`; `device.connection_lost` for QoS 0 only. After `call.timeout` and `call.aborted` the
+   *   message is not sent any more, but the hub may have it already.
+   */
+  sendTelemetry(body: TelemetryBody, options?: TelemetryOptions): Promise<void> {
+    if (this.#closePromise !== undefined) return Promise.reject(closed("sendTelemetry"));
+    return this.#telemetry.send(body, options);
+  }
+
+  /**
+   * Cloud-to-device messages for one `for await` loop; several loops share them, each message to one. Call `complete()` on
+   * each. A loop that is left in the middle of a message leaves it to be delivered again.
+   * @throws IotError (from the loop) `call.aborted`, `device.subscription_refused`; `argument.invalid` beside `onMessage`
+   */
+  messages(options: ListenOptions = {}): AsyncIterableIterator<C2dMessage, undefined> {
+    return this.#inbox.messages(options.signal);
+  }
+
+  /**
+   * Answers a direct method. A method without handler is answered 404, a payload that is no JSON 400, a handler that throws
+   * 500, each with `{"message": …}`.
+   * @returns takes the handler away again
+   * @throws IotError `argument.invalid` when the name has a handler, `client.closed`
+   */
+  onMethod(name: string, handler: MethodHandler): () => void {
+    if (this.#closePromise !== undefined) throw closed("onMethod");
+    return this.#methods.on(name, handler);
+  }
+
+  /**
+   * Reads the device's twin from the hub.
+   * @throws IotError `device.twin_refused`, `device.twin_throttled`, `device.twin_unavailable`, `twin.bad_answer`,
+   *   `device.subscription_refused`, `device.queue_full`, `call.timeout`, `call.aborted`, `client.closed`
+   */
+  async getTwin(options: CallOptions = {}): Promise<Twin> {
+    if (this.#closePromise !== undefined) throw closed("getTwin");
+    const { body } = await this.#requests.get("getTwin", options);
+    return readTwin(body);
+  }
+
+  /**
+   * Merges a patch into the reported properties; null deletes a key.
+   * @returns the new `$version` of reported
+   * @throws IotError as `getTwin`, and `twin.*` for a patch no twin can hold
+   */
+  async reportProperties(
+    patch: Readonly<Record<string, unknown>>,
+    options: CallOptions = {},
+  ): Promise<{ version: number }> {
+    const what = "reportProperties";
+    if (this.#closePromise !== undefined) throw closed(what);
+    const text = JSON.stringify(checkSection(patch, "The reported patch"));
+    const { version } = await this.#requests.report(what, options, Buffer.from(text, "utf8"));
+    if (version !== undefined) return { version };
+    throw new IotError("twin.bad_answer", `${what}: the hub took it and did not tell the $version`);
+  }
+
+  /**
+   * Desired properties for one `for await` loop: first the whole section, then each change. What changed while the device
+   * was away comes as one change after the reconnect. Documents are frozen.
+   * @throws IotError (from the loop) `call.aborted`, `device.subscription_refused`, `device.twin_refused`
+   */
+  desiredProperties(options: ListenOptions = {}): AsyncIterableIterator<DesiredChange, undefined> {
+    return this.#desired.changes(options.signal);
+  }
+
+  /**
+   * Takes no more calls, finishes what is under way (for at most `timeoutMs`, 10 s), sends DISCONNECT and ends all loops.
+   * What was not finished rejects with `client.closed`. Never rejects; repeating it is harmless.
+   */
+  close(options: CallOptions = {}): Promise<void> {
+    this.#closePromise ??= this.#close(options);
+    return this.#closePromise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(options: CallOptions): Promise<void> {
+    const { timeoutMs = closeTimeoutMs, signal } = options;
+    const { clock } = this.#settings;
+    if (!isFinal(this.#uplink.status)) {
+      checkNumber("timeoutMs", timeoutMs, 0, 86_400_000);
+      const closing = new PendingCall<void>("close()", clock.nowMs(), timeoutMs, signal);
+      this.#closing = closing;
+      this.#deadlines.add(closing.deadlineMs, () => closing.resolve());
+      this.#checkQuiet();
+      await closing.promise.catch(() => undefined);
+      this.#finish(undefined);
+    }
+    // By then the driver has given DISCONNECT to the socket.
+    await new Promise<void>((resolve) => clock.endOfTurn(resolve));
+  }
+
+  /** Nothing is under way any more, so a `close` need not wait longer. */
+  #checkQuiet(): void {
+    const closing = this.#closing;
+    if (closing === undefined || this.#telemetry.pending > 0) return;
+    if (!this.#uplink.connected || !this.#requestsOpen) closing.resolve();
+  }
+
+  get #requestsOpen(): boolean {
+    return this.#requests.open || this.#methods.running > 0;
+  }
+
+  #finish(failure: IotError | undefined): void {
+    this.#closePromise ??= Promise.resolve();
+    this.#uplink.close(failure);
+    this.#agenda.stop();
+    this.#telemetry.close();
+    this.#requests.close();
+    this.#desired.close();
+    this.#inbox.close();
+  }
+
+  #owner(): UplinkOwner {
+    const requestsOpen = (): boolean => this.#requestsOpen;
+    return {
+      connected: (nowMs) => {
+        this.#telemetry.connected(nowMs);
+        this.#subscriptions.connected(nowMs);
+      },
+      effect: (effect, nowMs) => this.#effect(effect, nowMs),
+      turn: (nowMs) => {
+        this.#telemetry.pump(nowMs);
+        this.#checkQuiet();
+      },
+      disconnected: () => {
+        this.#telemetry.disconnected();
+        this.#subscriptions.disconnected();
+        this.#requests.disconnected();
+        this.#desired.disconnected();
+      },
+      quieter: () => this.#checkQuiet(),
+      statusChanged: (status) => this.#statusChanged(status),
+      get requestsOpen() {
+        return requestsOpen();
+      },
+    };
+  }
+
+  #effect(effect: ClientEffect, nowMs: number): void {
+    if (effect.type === "published") this.#telemetry.acknowledged(effect.packetId);
+    else if (effect.type === "message") this.#message(effect);
+    else if (effect.type === "subscribed") {
+      this.#subscriptions.subscribed(effect.packetId, effect.granted, nowMs);
+    }
+  }
+
+  #message(message: IncomingMessage): void {
+    const topic = parseHubTopic(message.topic);
+    switch (topic.type) {
+      case "c2d":
+        return this.#inbox.received(message, topic.bag);
+      case "method":
+        return this.#methods.received(message, topic.name, topic.rid);
+      case "twinResponse":
+        return this.#requests.received(message, topic);
+      case "desired":
+        return this.#desired.received(message, topic.version);
+      case "moduleInput":
+      case "certificateResponse":
+      case "unknown":
+        // Nobody asked for it. Acknowledged, or it would take a place in the window for ever.
+        this.#uplink.session.ack(message.receipt);
+        this.#uplink.touch();
+    }
+  }
+
+  #statusChanged(status: DeviceStatus): void {
+    if (status.state === "connected") this.#opening?.resolve(this);
+    if (status.state === "failed") this.#opening?.reject(status.cause);
+    for (const stream of this.#statusStreams) {
+      stream.push(status);
+      if (isFinal(status)) stream.end();
+    }
+    try {
+      this.#onStatus?.(status);
+    } catch (error) {
+      this.#settings.onError(error, "onStatus");
+    }
+  }
+}
+
+const isFinal = (status: DeviceStatus): boolean =>
+  status.state === "closed" || status.state === "failed";

@@ -1,0 +1,20 @@
+import { DeviceClient } from "./client.ts";
+import type { ConnectOptions } from "./options/options.ts";
+import { resolveOptions } from "./options/resolve.ts";
+
+/**
+ * Connects a device to an IoT Hub over MQTT 3.1.1 and TLS.
+ *
+ *     await using client = await connect({ connectionString });
+ *     await client.sendTelemetry({ temperature: 21.5 });
+ *
+ * Resolves once connected. Rejects at `connectTimeoutMs`; earlier at a failure that does not heal by itself, unless
+ * `failFast: false`; at once when the options are wrong. With `waitForConnection: false` it resolves at once and connects in
+ * the background.
+ * @throws IotError `argument.invalid`, `connection_string.*`, `sas.*`, `device.refused_*`, `device.connect_timeout`,
+ *   `device.token_*`, `transport.*`, `call.aborted`
+ */
+export async function connect(options: ConnectOptions): Promise<DeviceClient> {
+  const client = new DeviceClient(resolveOptions(options), options);
+  return client.open(options.signal);
+}

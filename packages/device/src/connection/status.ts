@@ -1,0 +1,46 @@
+import type { IotError } from "@hubwire/protocol";
+
+/**
+ * What the connection is doing. Only `closed` and `failed` are final; everything else goes on by itself.
+ *
+ *     connecting ──▶ connected ──▶ renewing ──▶ connected      a token is about to end
+ *         ▲  │           │
+ *         │  ▼           ▼
+ *        waiting ◀───────┘                                      cut, refused or unreachable
+ */
+export type DeviceStatus =
+  | {
+      state: "connecting";
+      /** 1 for the first try since the last connection. */
+      attempt: number;
+      /** Why there is no connection; undefined at the very first attempt. */
+      cause: IotError | undefined;
+    }
+  | {
+      state: "connected";
+      since: Date;
+      /** Whether the hub kept this device's session (subscriptions, unacknowledged messages). */
+      sessionPresent: boolean;
+      /** When the token of this connection ends, by the device's clock; undefined with X.509. */
+      tokenExpiresAt: Date | undefined;
+      /** What is wrong although connected: a subscription not granted, a renewal that has to be tried again. */
+      cause: IotError | undefined;
+    }
+  | {
+      state: "renewing";
+      /** When the token in use ends, by the device's clock. */
+      tokenExpiresAt: Date;
+    }
+  | {
+      state: "waiting";
+      /** Tries since the last connection. */
+      attempt: number;
+      nextAttemptAt: Date;
+      cause: IotError;
+    }
+  | { state: "closed" }
+  | {
+      /** `connect()` gave up. */
+      state: "failed";
+      cause: IotError;
+    };

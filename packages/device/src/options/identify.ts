@@ -1,0 +1,161 @@
+import {
+  formatClientId,
+  isDeviceId,
+  isModuleId,
+  isSystemModuleId,
+  parseClientId,
+  parseDeviceConnectionString,
+  sasResource,
+} from "@hubwire/protocol";
+import type { DeviceIdentity } from "@hubwire/protocol";
+import { invalid } from "../calls/errors.ts";
+import type { ClientCertificate, Credentials, PasswordSource } from "../credentials/credentials.ts";
+import {
+  givenPassword,
+  noPassword,
+  readyPasswords,
+  signedPasswords,
+  signWithKey,
+} from "../credentials/passwords.ts";
+import type { ConnectOptions } from "./options.ts";
+
+/** Who connects where, by what proof. */
+export type Identified = {
+  identity: DeviceIdentity;
+  hostName: string;
+  /** What to dial. */
+  dialHost: string;
+  clientId: string;
+  passwords: PasswordSource;
+  certificate: ClientCertificate | undefined;
+};
+
+type Named = { hostName: string; gatewayHostName?: string | undefined } & DeviceIdentity;
+
+/**
+ * Brings the three ways of saying who connects to one.
+ * @throws IotError `argument.invalid`, `connection_string.*`, `sas.malformed`
+ */
+export function identify(options: ConnectOptions, tokenLifetimeS: number): Identified {
+  const ways = [options.connectionString, options.credentials, options.hostName];
+  if (ways.filter((way) => way !== undefined).length !== 1) {
+    throw invalid("Pass one of connectionString, credentials, or hostName with clientId");
+  }
+  if (options.connectionString !== undefined) {
+    return fromConnectionString(options.connectionString, options, tokenLifetimeS);
+  }
+  if (options.credentials !== undefined) {
+    return fromCredentials(options.credentials, options, tokenLifetimeS);
+  }
+  return fromGuide(options);
+}
+
+function fromConnectionString(
+  connectionString: string,
+  options: ConnectOptions,
+  tokenLifetimeS: number,
+): Identified {
+  const { auth, ...named } = parseDeviceConnectionString(connectionString);
+  const { certificate } = options;
+  if (auth.type === "x509") {
+    if (certificate === undefined) {
+      throw invalid(
+        "The connection string says x509=true: pass certificate { cert, key } beside it",
+      );
+    }
+    return complete(named, options, noPassword(), certificate);
+  }
+  if (certificate !== undefined) {
+    throw invalid("The connection string has a key or token: leave certificate out");
+  }
+  const passwords =
+    auth.type === "token"
+      ? readyPasswords(auth.sharedAccessSignature, undefined)
+      : signed(named, auth.sharedAccessKeyName, tokenLifetimeS, signWithKey(auth.sharedAccessKey));
+  return complete(named, options, passwords, undefined);
+}
+
+function fromCredentials(
+  credentials: Credentials,
+  options: ConnectOptions,
+  tokenLifetimeS: number,
+): Identified {
+  const { hostName, deviceId, moduleId } = credentials;
+  if (typeof hostName !== "string" || hostName === "")
+    throw invalid("credentials.hostName is missing");
+  if (typeof deviceId !== "string" || !isDeviceId(deviceId)) {
+    throw invalid("credentials.deviceId is not a valid device id");
+  }
+  if (moduleId !== undefined && !isModuleId(moduleId) && !isSystemModuleId(moduleId)) {
+    throw invalid("credentials.moduleId is not a valid module id");
+  }
+  const proofs = ["sharedAccessKey", "sharedAccessSignature", "certificate", "sign"].filter(
+    (name) => credentials[name as keyof Credentials] !== undefined,
+  );
+  if (proofs.length !== 1) {
+    throw invalid(
+      "credentials has exactly one of sharedAccessKey, sharedAccessSignature, certificate and sign",
+    );
+  }
+  if ("certificate" in credentials) {
+    return complete(credentials, options, noPassword(), credentials.certificate);
+  }
+  if ("sharedAccessSignature" in credentials) {
+    const { sharedAccessSignature, refresh } = credentials;
+    return complete(
+      credentials,
+      options,
+      readyPasswords(sharedAccessSignature, refresh),
+      undefined,
+    );
+  }
+  const [sign, policyName] =
+    "sign" in credentials
+      ? [credentials.sign, undefined]
+      : [signWithKey(credentials.sharedAccessKey), credentials.sharedAccessKeyName];
+  const passwords = signed(credentials, policyName, tokenLifetimeS, sign);
+  return complete(credentials, options, passwords, undefined);
+}
+
+/** The guide's own way: `client_id`, `hostname`, `username`, `password`. */
+function fromGuide(options: ConnectOptions): Identified {
+  const { hostName, clientId, password, certificate } = options;
+  if (hostName === undefined || hostName === "") throw invalid("hostName is empty");
+  if (clientId === undefined) throw invalid("hostName needs clientId beside it, the device id");
+  if ((password === undefined) === (certificate === undefined)) {
+    throw invalid("hostName and clientId need either password (a SAS token) or certificate");
+  }
+  return complete({ hostName, ...parseClientId(clientId) }, options, noPassword(), certificate);
+}
+
+const signed = (
+  named: Named,
+  policyName: string | undefined,
+  lifetimeS: number,
+  sign: (text: string) => Promise<string>,
+): PasswordSource =>
+  signedPasswords({ resource: sasResource(named.hostName, named), policyName, lifetimeS }, sign);
+
+function complete(
+  named: Named,
+  options: ConnectOptions,
+  passwords: PasswordSource,
+  certificate: ClientCertificate | undefined,
+): Identified {
+  const { hostName, deviceId, moduleId } = named;
+  const identity: DeviceIdentity = moduleId === undefined ? { deviceId } : { deviceId, moduleId };
+  const clientId = formatClientId(identity);
+  if (options.clientId !== undefined && options.clientId !== clientId) {
+    throw invalid(
+      `clientId is ${clientId} for this identity, not ${options.clientId}: IoT Hub refuses any other`,
+    );
+  }
+  return {
+    identity,
+    hostName,
+    dialHost: named.gatewayHostName ?? hostName,
+    clientId,
+    passwords: options.password === undefined ? passwords : givenPassword(options.password),
+    certificate,
+  };
+}

@@ -1,0 +1,133 @@
+import type { Clock, OpenStream } from "@hubwire/transport";
+import type { C2dHandler } from "../c2d/c2d-message.ts";
+import type { DeviceStatus } from "../connection/status.ts";
+import type { ClientCertificate, Credentials, Pem } from "../credentials/credentials.ts";
+import type { MethodHandler } from "../methods/method.ts";
+
+/** Who connects and how it proves that: a connection string, credentials, or the connection guide's own parameters. */
+export type Identification =
+  | {
+      /** `HostName=…;DeviceId=…;SharedAccessKey=…`, or with `SharedAccessSignature=…`, or with `x509=true`. */
+      connectionString: string;
+      /** Needed beside `x509=true`. */
+      certificate?: ClientCertificate;
+      credentials?: never;
+      hostName?: never;
+    }
+  | { credentials: Credentials; connectionString?: never; certificate?: never; hostName?: never }
+  | {
+      /** The guide's `hostname`. */
+      hostName: string;
+      /** The guide's `client_id`: the device id, or `deviceId/moduleId`. */
+      clientId: string;
+      /** Instead of `password` for X.509. */
+      certificate?: ClientCertificate;
+      connectionString?: never;
+      credentials?: never;
+    };
+
+/**
+ * Everything that may be set; all optional. The names in quotes are the connection guide's.
+ *
+ * Numbers carry their unit at the end of their name.
+ */
+export type DeviceOptions = {
+  /**
+   * "client_id". Computed from the credentials: the device id, for a module `deviceId/moduleId`. IoT Hub refuses any other,
+   * so a different one is an error here already.
+   */
+  clientId?: string;
+  /** "port", 8883. */
+  port?: number;
+  /** "protocol": only MQTT 3.1.1 (level 4) exists on IoT Hub. */
+  protocol?: "3.1.1" | 4;
+  /**
+   * "keepalive", 60 seconds, 1 to 1177. IoT Hub waits one and a half times as long, at most 1767 s; 0 would mean that a
+   * dead connection is never noticed.
+   */
+  keepAliveS?: number;
+  /**
+   * "clean_session", false. The guide recommends true, but then IoT Hub delivers only cloud-to-device messages sent while
+   * the device is connected and subscribed, and may delete queued ones; every official SDK uses false.
+   */
+  cleanSession?: boolean;
+  /** "username". Computed: `{hostName}/{deviceId}/?api-version=…`. */
+  username?: string;
+  /** "password". Computed from the credentials; a given one is used as it is and never renewed. */
+  password?: string;
+  /** "reconnect_delay": waits are random between `minMs` 1000 and a bound that doubles up to `maxMs` 30000. */
+  reconnectDelay?: { minMs?: number; maxMs?: number };
+  /** "max_inflight_messages", 20, 1 to 1000: QoS 1 messages sent and not yet acknowledged. */
+  maxInflight?: number;
+  /**
+   * "retry_interval", 30000, 1000 to 600000. MQTT 3.1.1 sends again only after a reconnect [MQTT-4.4.0-1], so a connection
+   * whose oldest message is unacknowledged for this long is taken for dead; the client reconnects and sends again.
+   */
+  retryIntervalMs?: number;
+  /**
+   * "qos", 1: for messages that do not choose their own. The guide's default is 0, which loses whatever is on the way when a
+   * connection breaks.
+   */
+  qos?: 0 | 1;
+
+  /** The `api-version` in the user name, 2021-04-12. */
+  apiVersion?: string;
+  /** The device's model (DTMI) for IoT Plug and Play. */
+  modelId?: string;
+  /** How long tokens made from a key are good, 3600 seconds, at least 10. */
+  tokenLifetimeS?: number;
+  /** How long before its end a token is replaced; a seventh of its lifetime. */
+  tokenRenewBeforeS?: number;
+
+  /** Certificate authorities to trust besides the system's. */
+  ca?: Pem | readonly Pem[];
+  /** Whether `connect()` waits for the first connection, true. False gives a client that connects in the background. */
+  waitForConnection?: boolean;
+  /** How long `connect()` tries in all, 60000. */
+  connectTimeoutMs?: number;
+  /** How long one attempt may take from the first byte to CONNACK, 20000. */
+  attemptTimeoutMs?: number;
+  /**
+   * Whether `connect()` rejects at the first failure that does not heal by itself (wrong key, unknown host name, untrusted
+   * certificate), true. Once connected, a client always keeps trying.
+   */
+  failFast?: boolean;
+  /** How long calls wait that bring no `timeoutMs` of their own, 60000. */
+  callTimeoutMs?: number;
+  /** Telemetry that may wait to be sent, in messages, 10000. */
+  queueMessagesMax?: number;
+  /** Telemetry that may wait to be sent, in bytes of body and topic, 32 MiB. */
+  queueBytesMax?: number;
+  /**
+   * Cloud-to-device messages held and not yet completed, 128; reading from the connection stops above it. IoT Hub queues
+   * at most 50 per device.
+   */
+  receiveMax?: number;
+
+  /**
+   * Takes every cloud-to-device message; it is completed when the handler returns, and left to be delivered again when it
+   * throws. Registered before CONNECT, because a resumed session delivers at once.
+   */
+  onMessage?: C2dHandler;
+  /** Direct methods by name, registered before CONNECT; more with `onMethod`. */
+  methods?: Readonly<Record<string, MethodHandler>>;
+  /** Called with every change of `status()`; also before `connect()` returns. */
+  onStatus?: (status: DeviceStatus) => void;
+  /**
+   * Called with what a handler threw and where ("onMessage", "method reboot"). Without it the error is printed as a process
+   * warning. The client goes on either way.
+   */
+  onError?: (error: unknown, where: string) => void;
+  /** Ends `connect()`; no effect later. */
+  signal?: AbortSignal;
+
+  /** For simulation: time. */
+  clock?: Clock;
+  /** For simulation, proxies and WebSocket: opens the stream instead of TLS to `hostName`. */
+  openStream?: OpenStream;
+  /** For simulation: numbers in [0, 1). */
+  random?: () => number;
+};
+
+/** What `connect` takes. */
+export type ConnectOptions = Identification & DeviceOptions;

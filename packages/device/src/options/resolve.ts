@@ -1,0 +1,124 @@
+import { arch, platform } from "node:process";
+import { formatMqttUsername } from "@hubwire/protocol";
+import { systemClock, tlsConnector } from "@hubwire/transport";
+import type { OpenStream } from "@hubwire/transport";
+import { invalid } from "../calls/errors.ts";
+import type { Pem } from "../credentials/credentials.ts";
+import { version } from "../version.ts";
+import { checkNumber, numberOption } from "./bounds.ts";
+import { identify } from "./identify.ts";
+import type { Identified } from "./identify.ts";
+import { checkOptionNames } from "./option-names.ts";
+import type { ConnectOptions } from "./options.ts";
+import type { Settings } from "./settings.ts";
+
+/** What the hub may show as this device's software. */
+const clientType = `hubwire-device/${version} (node ${process.versions.node}; ${platform} ${arch})`;
+
+/**
+ * Checks the options and fills in what was left out.
+ * @throws IotError `argument.invalid`, `connection_string.*`, `sas.malformed`, `transport.tls_credentials`
+ */
+export function resolveOptions(options: ConnectOptions): Settings {
+  checkOptionNames(options);
+  checkProtocol(options.protocol);
+  const tokenLifetimeS = numberOption("tokenLifetimeS", options.tokenLifetimeS);
+  const { tokenRenewBeforeS } = options;
+  if (tokenRenewBeforeS !== undefined) {
+    const why = "it ends before the token does";
+    checkNumber("tokenRenewBeforeS", tokenRenewBeforeS, 1, tokenLifetimeS - 1, why);
+  }
+  const qos = options.qos ?? 1;
+  if (qos !== 0 && qos !== 1)
+    throw invalid(`qos is 0 or 1, not ${String(qos)}: IoT Hub has no QoS 2`);
+  const identified = identify(options, tokenLifetimeS);
+  const { identity, hostName, clientId } = identified;
+  const attemptTimeoutMs = numberOption("attemptTimeoutMs", options.attemptTimeoutMs);
+  const waitForConnection = options.waitForConnection ?? true;
+  return {
+    identity,
+    hostName,
+    clientId,
+    username:
+      options.username ??
+      formatMqttUsername({
+        hostName,
+        ...identity,
+        apiVersion: options.apiVersion,
+        modelId: options.modelId,
+        clientType,
+      }),
+    passwords: identified.passwords,
+    openStream: options.openStream ?? dialTls(identified, options, attemptTimeoutMs),
+    clock: options.clock ?? systemClock(),
+    random: options.random ?? Math.random,
+    keepAliveS: numberOption("keepAliveS", options.keepAliveS),
+    cleanSession: options.cleanSession ?? false,
+    reconnectDelay: reconnectDelay(options),
+    maxInflight: numberOption("maxInflight", options.maxInflight),
+    retryIntervalMs: numberOption("retryIntervalMs", options.retryIntervalMs),
+    qos,
+    tokenRenewBeforeS,
+    waitForConnection,
+    failFast: waitForConnection && (options.failFast ?? true),
+    connectTimeoutMs: numberOption("connectTimeoutMs", options.connectTimeoutMs),
+    attemptTimeoutMs,
+    callTimeoutMs: numberOption("callTimeoutMs", options.callTimeoutMs),
+    queueMessagesMax: numberOption("queueMessagesMax", options.queueMessagesMax),
+    queueBytesMax: numberOption("queueBytesMax", options.queueBytesMax),
+    receiveMax: numberOption("receiveMax", options.receiveMax),
+    onError: options.onError ?? warn,
+  };
+}
+
+function warn(error: unknown, where: string): void {
+  const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.emitWarning(`${where} threw: ${why}`, "HubwireWarning");
+}
+
+function checkProtocol(protocol: unknown): void {
+  if (protocol === undefined || protocol === 4 || protocol === "3.1.1") return;
+  throw invalid(
+    `protocol is 3.1.1 (level 4), not ${JSON.stringify(protocol)}: IoT Hub speaks no other version of MQTT`,
+  );
+}
+
+function reconnectDelay(options: ConnectOptions): { minMs: number; maxMs: number } {
+  const { minMs = 1_000, maxMs = 30_000 } = options.reconnectDelay ?? {};
+  checkNumber("reconnectDelay.minMs", minMs, 1, 3_600_000);
+  checkNumber("reconnectDelay.maxMs", maxMs, minMs, 3_600_000);
+  return { minMs, maxMs };
+}
+
+function dialTls(identified: Identified, options: ConnectOptions, timeoutMs: number): OpenStream {
+  const { certificate } = identified;
+  const { host, port } = dialled(identified.dialHost, options.port);
+  const { ca } = options;
+  return tlsConnector({
+    host,
+    port,
+    timeoutMs,
+    ...(ca === undefined ? {} : { ca: listOf(ca).map(pemText) }),
+    ...(certificate === undefined
+      ? {}
+      : { cert: pemText(certificate.cert), key: pemText(certificate.key) }),
+    ...(certificate?.chain === undefined ? {} : { chain: pemText(certificate.chain) }),
+    ...(certificate?.passphrase === undefined ? {} : { passphrase: certificate.passphrase }),
+  });
+}
+
+const listOf = (ca: Pem | readonly Pem[]): readonly Pem[] =>
+  typeof ca === "string" || ca instanceof Uint8Array ? [ca] : ca;
+
+const pemText = (pem: Pem): string =>
+  typeof pem === "string" ? pem : Buffer.from(pem).toString("utf8");
+
+/** A port may stand behind the host name, as the Node SDK has it; the user name and tokens then carry it too. */
+function dialled(dialHost: string, givenPort: number | undefined): { host: string; port: number } {
+  const match = /^(.*):(\d{1,5})$/.exec(dialHost);
+  const bare = match?.[1] ?? dialHost;
+  // In brackets when it is an IPv6 address; without a port behind them the brackets still go.
+  const host = bare.replace(/^\[(.*)\]$/, "$1");
+  const port = numberOption("port", givenPort ?? (match === null ? undefined : Number(match[2])));
+  return { host, port };
+}

@@ -1,0 +1,34 @@
+import type { CallOptions } from "../calls/pending-call.ts";
+
+/** What a message may carry beside its body. System properties are text, as on the wire; times ISO 8601 UTC. */
+export type TelemetryOptions = CallOptions & {
+  /** 1: resolved when the hub acknowledged. 0: resolved when handed to the socket, and then possibly lost. */
+  qos?: 0 | 1 | undefined;
+  /** Application properties. */
+  properties?: Readonly<Record<string, string>> | undefined;
+  /** At most 128 characters; lets receivers recognise a repeated message. */
+  messageId?: string | undefined;
+  correlationId?: string | undefined;
+  userId?: string | undefined;
+  to?: string | undefined;
+  /** Such as `application/json`, which routing on the body needs; set by itself when the body is a JSON value. */
+  contentType?: string | undefined;
+  /** `utf-8`, `utf-16` or `utf-32`; set by itself when the body is a JSON value. */
+  contentEncoding?: string | undefined;
+  absoluteExpiryTime?: string | undefined;
+  creationTimeUtc?: string | undefined;
+  /** IoT Plug and Play: the component this message is about. */
+  componentName?: string | undefined;
+  interfaceId?: string | undefined;
+  outputName?: string | undefined;
+  schema?: string | undefined;
+  diagnosticId?: string | undefined;
+  diagnosticContext?: string | undefined;
+  traceState?: string | undefined;
+};
+
+/**
+ * Bytes as they are; a string as UTF-8 text; anything else as JSON, then with content type `application/json` and encoding
+ * `utf-8`. A string that shall be JSON is passed through `JSON.stringify` by the caller.
+ */
+export type TelemetryBody = Uint8Array | string | number | boolean | object | null;
