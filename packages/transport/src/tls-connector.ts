@@ -35,7 +35,7 @@ export type TlsConnectorOptions = SocketStreamOptions & {
 
 /**
  * Opens TLS streams to one server. Server certificates are always validated. Sessions are resumed between streams of one
- * connector, which halves what a reconnect costs.
+ * connector, which halves what a reconnect costs; not with a client certificate, because servers lose its chain then.
  * @throws IotError `transport.tls_credentials` at once, when certificate, key or CA cannot be used
  */
 export function tlsConnector(options: TlsConnectorOptions): OpenStream {
@@ -94,7 +94,8 @@ function openTls(
     socket.on("error", onError);
     socket.once("lookup", () => (attempt.phase = "the TCP connection"));
     socket.once("connect", () => (attempt.phase = "the TLS handshake"));
-    socket.on("session", (ticket: Buffer) => (tickets.latest = ticket));
+    if (options.cert === undefined)
+      socket.on("session", (ticket: Buffer) => (tickets.latest = ticket));
     // Before Node's own listener, which destroys the socket of a server that is not trusted: for the words of the error only.
     socket.prependOnceListener("secure", () => (attempt.presented = presentedBy(socket)));
     socket.once("secureConnect", () => {

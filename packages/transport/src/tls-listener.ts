@@ -3,6 +3,7 @@ import type { Server, TLSSocket } from "node:tls";
 import type { Socket } from "node:net";
 import { IotError } from "@hubwire/protocol";
 import { formatAddress } from "./address.ts";
+import { ChainMemory } from "./chain-memory.ts";
 import { Handshakes } from "./handshakes.ts";
 import { listen } from "./listen.ts";
 import { peerCertificateOf } from "./peer-certificate.ts";
@@ -62,20 +63,17 @@ export type TlsListener = Listener & {
  * none or an unknown one.
  */
 export async function listenTls(options: TlsListenOptions): Promise<TlsListener> {
-  const timeoutMs = options.handshakeTimeoutMs ?? 10_000;
-  const handshakes = new Handshakes(timeoutMs, options.onRefused);
-  const server = createTlsServer(options, timeoutMs);
+  const handshakes = new Handshakes(options.onRefused);
+  const chains = new ChainMemory();
+  const server = createTlsServer(options);
   server.maxConnections = options.connectionsMax ?? 100_000;
   server.on("connection", (socket: Socket) => handshakes.begin(socket));
   server.on("secureConnection", (socket: TLSSocket) => {
     const address = formatAddress(socket.remoteAddress, socket.remotePort);
     if (!handshakes.done(address)) return void socket.destroy();
-    options.onStream(new SocketStream(socket, peerOf(socket, address), options));
+    options.onStream(new SocketStream(socket, peerOf(socket, address, chains), options));
   });
-  server.on("tlsClientError", (error, socket) => {
-    // Node only reports: a handshake that failed or never ended would keep its socket.
-    handshakes.failed(socket, error);
-  });
+  server.on("tlsClientError", (error, socket) => handshakes.failed(socket, error));
   server.on("drop", (dropped) => {
     const address = formatAddress(dropped?.remoteAddress, dropped?.remotePort);
     options.onRefused?.({ reason: "too_many_connections", address, error: undefined });
@@ -93,23 +91,23 @@ export async function listenTls(options: TlsListenOptions): Promise<TlsListener>
   };
 }
 
-function peerOf(socket: TLSSocket, address: string): ByteStream["peer"] {
+function peerOf(socket: TLSSocket, address: string, chains: ChainMemory): ByteStream["peer"] {
   const servername = (socket as { servername?: string | false }).servername;
   return {
     address,
-    certificate: peerCertificateOf(socket),
+    certificate: peerCertificateOf(socket, chains),
     tlsVersion: socket.getProtocol() ?? undefined,
     serverName: typeof servername === "string" ? servername : undefined,
   };
 }
 
-function createTlsServer(options: TlsListenOptions, handshakeTimeout: number): Server {
+function createTlsServer(options: TlsListenOptions): Server {
   return withCredentialErrors(() =>
     createServer({
       ...contextOptions(options, options),
       requestCert: true,
       rejectUnauthorized: false,
-      handshakeTimeout,
+      handshakeTimeout: options.handshakeTimeoutMs ?? 10_000,
       noDelay: true,
       ...(options.alpnProtocols && { ALPNProtocols: [...options.alpnProtocols] }),
     }),
