@@ -84,5 +84,5 @@ const PORT = /:\d{1,5}$/;
 function sameHost(name: string, given: string): boolean {
   const accepted = name.toLowerCase();
   const host = given.toLowerCase();
-  return host === accepted || (!PORT.test(accepted) && host.replace(PORT, "") === accepted);
+  return host === accepted || host.replace(PORT, "") === accepted;
 }

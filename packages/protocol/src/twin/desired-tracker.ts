@@ -21,7 +21,7 @@ export type DesiredEffect =
   /** One notification: `patch` without `$version`, and the section after it. */
   | { type: "patch"; patch: JsonObject; desired: JsonObject; version: number };
 
-/** Notifications held while a GET is under way; beyond it the oldest go and the gap is repaired by another GET. */
+/** Notifications held while a GET is under way; beyond it the oldest go, and the gap they leave asks for another GET. */
 const heldMax = 256;
 
 export class DesiredTracker {
@@ -30,8 +30,6 @@ export class DesiredTracker {
   #version = 0;
   #waiting = false;
   #held: { patch: JsonObject; version: number }[] = [];
-  /** The newest version heard of: the copy is not done before it gets there. */
-  #newest = 0;
   /** The version of the answer before, while a gap is being repaired. */
   #lastAnswer: number | undefined;
 
@@ -53,7 +51,6 @@ export class DesiredTracker {
   /** After each (re)connect, once subscribed: notifications may have been missed, so everything held is stale. */
   restart(): readonly DesiredEffect[] {
     this.#held = [];
-    this.#newest = 0;
     this.#lastAnswer = undefined;
     this.#waiting = true;
     return [{ type: "get", reason: "start" }];
@@ -83,8 +80,6 @@ export class DesiredTracker {
       if (stuck && one.version > this.#version) this.#apply(one.patch, one.version, effects);
       else this.#take(one.patch, one.version, effects);
     }
-    // A notification that was let go is noticed here: the copy did not reach the newest version heard of.
-    if (!stuck && !this.#waiting && this.#version < this.#newest) this.#askAgain(effects);
     if (!this.#waiting) this.#lastAnswer = undefined;
     return effects;
   }
@@ -124,7 +119,6 @@ export class DesiredTracker {
   }
 
   #hold(patch: JsonObject, version: number): void {
-    this.#newest = Math.max(this.#newest, version);
     this.#held.push({ patch, version });
     if (this.#held.length > heldMax) this.#held.shift();
   }

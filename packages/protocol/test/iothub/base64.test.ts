@@ -25,7 +25,7 @@ describe("base64", () => {
   });
 
   test("any text decodes to what Node's Buffer makes of it", () => {
-    const letters = "ABCDwxyz0189+/-_ \n!é".split("");
+    const letters = "ABCDwxyz0189+/-_ \n!é=".split("");
     const text = fc.string({ unit: fc.constantFrom(...letters), maxLength: 40 });
     const padding = fc.constantFrom("", "=", "==");
     fc.assert(

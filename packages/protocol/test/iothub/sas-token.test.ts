@@ -186,6 +186,16 @@ describe("verifying", () => {
     }
   });
 
+  test("a right signature with something behind it is refused", async () => {
+    const parsed = parseSasToken(await signed());
+    for (const more of ["A", "=", "\u0000"]) {
+      const longer = { ...parsed, signature: parsed.signature + more };
+      expect(verifySasSignature(longer, [key], hmac)).toBe(false);
+    }
+    const shorter = { ...parsed, signature: parsed.signature.slice(0, -1) };
+    expect(verifySasSignature(shorter, [key], hmac)).toBe(false);
+  });
+
   test("hex case of the resource matters", async () => {
     const lower = (await signed()).replaceAll("%2F", "%2f");
     expect(verifySasSignature(parseSasToken(lower), [key], hmac)).toBe(false);
@@ -225,6 +235,7 @@ describe("scope", () => {
     ["hub.example.net%2Fdevices", true, true],
     ["hub.example.net%2Fdevices%2Fdev1", true, true],
     ["hub.example.net%2Fdevices%2Fdev1%2F", true, true],
+    ["hub.example.net%2Fdevices%2Fdev1%2F%2F", false, false],
     ["hub.example.net%2Fdevices%2Fdev1%2Fmodules", false, true],
     ["hub.example.net%2Fdevices%2Fdev1%2Fmodules%2Fmod1", false, true],
     ["hub.example.net%2Fdevices%2Fdev1%2Fmodules%2Fmod", false, false],

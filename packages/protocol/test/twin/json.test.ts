@@ -30,6 +30,8 @@ describe("untrusted JSON", () => {
   test("brackets inside strings do not count as depth", () => {
     const text = JSON.stringify({ a: `${"[{".repeat(500)}\\"`, b: '"[' });
     expect(parseJson(bytes(text))).toEqual(JSON.parse(text));
+    const escapedQuote = JSON.stringify(`"${"[".repeat(100)}`);
+    expect(parseJson(bytes(escapedQuote))).toBe(JSON.parse(escapedQuote));
   });
 
   test("limits can be tightened", () => {
