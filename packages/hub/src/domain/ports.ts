@@ -92,6 +92,7 @@ export interface C2dQueueStore {
 export type PartitionInfo = {
   firstSequenceNumber: number;
   nextSequenceNumber: number;
+  /** Position of the newest record's last byte: reading from `lastOffset + 1` begins behind it. -1 when there never was one. */
   lastOffset: number;
   lastEnqueuedTimeMs: number;
 };

@@ -205,7 +205,7 @@ export class MemoryTelemetry implements TelemetryStore {
       info.nextSequenceNumber = next;
       const holder = segments.findLast((segment) => segment.firstSequence(index) < next)!;
       const record = holder.record(index, next - 1);
-      info.lastOffset = record.offset;
+      info.lastOffset = record.offset + (record.end - record.start) - 1;
       info.lastEnqueuedTimeMs = record.enqueuedTimeMs;
     }
     let retained = segments.reduce((sum, segment) => sum + segment.used, 0);
