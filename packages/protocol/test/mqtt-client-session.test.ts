@@ -349,6 +349,42 @@ describe("incoming messages", () => {
     },
   );
 
+  test("released by a handler that failed are handed over again when the server repeats them", () => {
+    const session = openClient();
+    session.receive(incoming("a", 5), 1);
+    session.release(1);
+    session.release(1);
+    session.release(0);
+    expect(session.openReceipts).toBe(0);
+    const [again] = messagesOf(session.receive(incoming("a", 5, true), 2));
+    expect(again?.receipt).toBe(2);
+    expect(session.openReceipts).toBe(1);
+    session.ack(1);
+    expect(session.hasOutput).toBe(false);
+    session.ack(2);
+    expect(said(session)).toEqual([puback(5)]);
+  });
+
+  test("released can still be acknowledged until they are repeated", () => {
+    const session = openClient();
+    session.receive(incoming("a", 5), 1);
+    session.release(1);
+    session.ack(1);
+    expect(said(session)).toEqual([puback(5)]);
+    expect(session.openReceipts).toBe(0);
+  });
+
+  test("released and acknowledged before the next connection are answered when they come again", () => {
+    const session = openClient();
+    session.receive(incoming("a", 5), 1);
+    session.release(1);
+    session.lost(2);
+    session.ack(1);
+    reconnect(session, true);
+    expect(session.receive(incoming("a", 5, true), 3)).toEqual([]);
+    expect(said(session)).toEqual([puback(5)]);
+  });
+
   test("acknowledged after the connection closed write nothing", () => {
     const session = openClient();
     session.receive(incoming("a", 5), 1);

@@ -196,7 +196,7 @@ export class ClientSession implements Session<ClientEffect> {
 
   /**
    * The handler failed and leaves the message unacknowledged: if the server repeats it, it is a new message with a new
-   * receipt. Until then `ack` still works. Harmless when stale, repeated or 0.
+   * receipt. Until then `ack` still works, and it does not count as open. Harmless when stale, repeated or 0.
    */
   release(receipt: number): void {
     this.#messages.released(receipt);

@@ -21,11 +21,13 @@ export class OpenMessages {
   readonly #byPacketId = new Map<number, OpenMessage>();
   /** Those not handled yet. */
   readonly #byReceipt = new Map<number, OpenMessage>();
+  #releasedCount = 0;
   #nextReceipt = 1;
   #connection = 0;
 
+  /** Those with a handler now: released ones wait for nobody here. */
   get unhandled(): number {
-    return this.#byReceipt.size;
+    return this.#byReceipt.size - this.#releasedCount;
   }
 
   /** @returns the receipt to hand over; 0 for a repetition; -1 for a repetition to acknowledge now */
@@ -40,7 +42,7 @@ export class OpenMessages {
         return -1;
       }
       // Another message under this identifier, or another try at this one: the old receipt is stale.
-      this.#byReceipt.delete(known.receipt);
+      this.#close(known);
     }
     const receipt = this.#nextReceipt++;
     const message = {
@@ -61,7 +63,7 @@ export class OpenMessages {
     assert(receipt < this.#nextReceipt, `receipt ${receipt} was never given`);
     const message = this.#byReceipt.get(receipt);
     if (message === undefined) return 0;
-    this.#byReceipt.delete(receipt);
+    this.#close(message);
     if (message.connection !== this.#connection) {
       message.handled = true;
       return 0;
@@ -73,7 +75,13 @@ export class OpenMessages {
   /** The handler failed: the receipt stays good, and if the message comes again it is handed over again. */
   released(receipt: number): void {
     const message = this.#byReceipt.get(receipt);
-    if (message !== undefined) message.released = true;
+    if (message === undefined || message.released) return;
+    message.released = true;
+    this.#releasedCount++;
+  }
+
+  #close(message: OpenMessage): void {
+    if (this.#byReceipt.delete(message.receipt) && message.released) this.#releasedCount--;
   }
 
   connectionEnded(): void {
@@ -84,5 +92,6 @@ export class OpenMessages {
   sessionEnded(): void {
     this.#byPacketId.clear();
     this.#byReceipt.clear();
+    this.#releasedCount = 0;
   }
 }
