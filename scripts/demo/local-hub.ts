@@ -11,7 +11,7 @@ export async function startLocalHub(dataDirectory: string, report: Report): Prom
   try {
     hub = await createHub(config);
   } catch (error) {
-    if (!(error instanceof IotError) || error.code !== "hub.port_taken") throw error;
+    if (!(error instanceof IotError) || error.code !== "hub.port_in_use") throw error;
     hub = await createHub({ ...config, mqttPort: 0 });
     report.note(`Port 8883 is taken, so this hub uses ${hub.mqttPort} for MQTT.`);
   }
