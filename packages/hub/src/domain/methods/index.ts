@@ -1,8 +1,7 @@
-import type { Methods } from "../services.ts";
 import { DirectMethods, type MethodsOptions } from "./methods.ts";
 
 export { methodsInFlightMax, type MethodsOptions } from "./methods.ts";
 export { parseLossless } from "./lossless-json.ts";
 
 /** Direct methods over the live connections of this hub. */
-export const createMethods = (options: MethodsOptions): Methods => new DirectMethods(options);
+export const createMethods = (options: MethodsOptions): DirectMethods => new DirectMethods(options);

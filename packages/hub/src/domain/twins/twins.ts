@@ -122,7 +122,9 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
   /** @throws IotError `device.not_found` */
   async read(ref: IdentityRef): Promise<ServiceView> {
     const identity = await this.#existing(ref);
-    return this.#view(identity, await this.#read(generationKey(ref, identity.generationId)));
+    const waiting = await this.#waitingC2d(identity);
+    const stored = await this.#read(generationKey(ref, identity.generationId));
+    return this.#view(identity, waiting, stored);
   }
 
   /** @throws IotError `device.not_found`, `etag.mismatch`, `twin.*` */
@@ -142,6 +144,8 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
     apply: ServiceWrite,
   ): Promise<ServiceView> {
     const identity = await this.#existing(ref);
+    // Before the write: once that is committed, nothing may fail any more.
+    const waiting = await this.#waitingC2d(identity);
     const key = generationKey(ref, identity.generationId);
     const stored = await this.#serial.run(key, async () => {
       let notification: TwinWrite["desiredNotification"];
@@ -156,7 +160,7 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
       }
       return written;
     });
-    return this.#view(identity, stored);
+    return this.#view(identity, waiting, stored);
   }
 
   #notify(ref: IdentityRef, generationId: string, version: number, notification: object): void {
@@ -213,11 +217,12 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
     throw new IotError("hub.busy", "Other writers keep changing this twin");
   }
 
-  async #view(identity: Identity, { twin, modelId }: StoredTwin): Promise<ServiceView> {
-    const waiting =
-      identity.moduleId === undefined ? await this.#c2d?.count(identity.deviceId) : undefined;
-    const presence = this.#connections.presence(identity);
-    const facts = factsOf(identity, presence, waiting ?? 0, modelId);
+  async #waitingC2d({ deviceId, moduleId }: Identity): Promise<number> {
+    return moduleId === undefined ? ((await this.#c2d?.count(deviceId)) ?? 0) : 0;
+  }
+
+  #view(identity: Identity, waitingC2d: number, { twin, modelId }: StoredTwin): ServiceView {
+    const facts = factsOf(identity, this.#connections.presence(identity), waitingC2d, modelId);
     return { twin: twinForService(twin, facts), etag: twinEtag(twin) };
   }
 
