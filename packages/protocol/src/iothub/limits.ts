@@ -30,6 +30,9 @@ export const telemetryPayloadBytesObservedMax = 0x3ffff;
 export const telemetryMeterBytes = 4 * KIB;
 /** Azure IoT Hub docs: characters of a message id. */
 export const messageIdCharactersMax = 128;
+/** Whether the service takes `text` as a message id. @see Azure IoT Hub docs, message system properties */
+export const isMessageId = (text: string): boolean => MESSAGE_ID.test(text);
+const MESSAGE_ID = /^[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}$/;
 /** Azure IoT Hub docs: partitions of the built-in endpoint, fixed at creation. */
 export const partitionCountMin = 2;
 export const partitionCountMax = 32;

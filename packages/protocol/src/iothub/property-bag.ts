@@ -21,7 +21,7 @@ export function parsePropertyBag(text: string): PropertyBag {
   for (const pair of text.slice(from, to).split("&")) {
     if (pair === "") continue;
     const equals = pair.indexOf("=");
-    const name = decode(equals < 0 ? pair : pair.slice(0, equals));
+    const name = decodeName(equals < 0 ? pair : pair.slice(0, equals));
     if (name === "") throw new IotError("topic.bad_property_bag", "A property has no name");
     bag.push([name, equals < 0 ? null : decode(pair.slice(equals + 1))]);
   }
@@ -42,6 +42,10 @@ export function formatPropertyBag(bag: PropertyBag): string {
   }
   return text;
 }
+
+/** Nearly every SDK writes `%24.`, and what follows is seldom encoded: this spares most names the decoder. */
+const decodeName = (text: string): string =>
+  text.startsWith("%24.") ? `$.${decode(text.slice("%24.".length))}` : decode(text);
 
 function decode(text: string): string {
   const decoded = percentDecode(text);

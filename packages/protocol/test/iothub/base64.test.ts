@@ -6,6 +6,7 @@ import {
   isCanonicalKey,
   utf8Bytes,
 } from "../../src/iothub/index.ts";
+import "../long-runs.ts";
 
 describe("base64", () => {
   test("any bytes are written as the platform writes them", () => {

@@ -9,6 +9,7 @@ import {
 } from "../../src/iothub/index.ts";
 import type { DeviceConnectionString } from "../../src/iothub/index.ts";
 import { iotErrorOf, valueOrIotError } from "../expect-iot-error.ts";
+import "../long-runs.ts";
 
 describe("a device connection string", () => {
   test.each(vectors.device)("is read: $name", ({ text, parsed, canonical }) => {

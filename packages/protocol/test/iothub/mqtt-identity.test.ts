@@ -12,6 +12,7 @@ import {
   sameIdentity,
 } from "../../src/iothub/index.ts";
 import { iotErrorOf, valueOrIotError } from "../expect-iot-error.ts";
+import "../long-runs.ts";
 
 describe("the MQTT user name", () => {
   test.each(vectors.valid)("is read: $name", ({ text, parsed }) => {

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import vectors from "../../../../vectors/partition.json" with { type: "json" };
 import { partitionForDevice, partitionKeyHash } from "../../src/iothub/index.ts";
+import "../long-runs.ts";
 
 test.each(vectors.partitions)(
   "$key of $partitionCount goes to partition $partition",

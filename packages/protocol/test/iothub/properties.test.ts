@@ -14,6 +14,7 @@ import {
 } from "../../src/iothub/index.ts";
 import type { MessagePropertiesInput, PropertyBag, SystemProperties } from "../../src/index.ts";
 import { iotErrorOf, valueOrIotError } from "../expect-iot-error.ts";
+import "../long-runs.ts";
 
 const name = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 });
 const value = fc.string({ unit: "grapheme", maxLength: 20 });

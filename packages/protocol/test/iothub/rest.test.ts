@@ -12,6 +12,7 @@ import {
   restRoutes,
 } from "../../src/iothub/index.ts";
 import type { RouteMatch } from "../../src/iothub/index.ts";
+import "../long-runs.ts";
 
 describe("routes", () => {
   test.each(vectors.match)("$method $target is $name ($source)", (vector) => {

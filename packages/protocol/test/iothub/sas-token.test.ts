@@ -14,6 +14,7 @@ import {
   verifySasSignature,
 } from "../../src/iothub/index.ts";
 import { iotErrorOf, valueOrIotError } from "../expect-iot-error.ts";
+import "../long-runs.ts";
 
 const hmac = (key: Uint8Array, text: string): string =>
   createHmac("sha256", key).update(text, "utf8").digest("base64");

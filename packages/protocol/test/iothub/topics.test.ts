@@ -4,6 +4,7 @@ import vectors from "../../../../vectors/topics.json" with { type: "json" };
 import * as iothub from "../../src/iothub/index.ts";
 import type { DeviceIdentity, DeviceTopic, HubTopic } from "../../src/iothub/index.ts";
 import { iotErrorOf } from "../expect-iot-error.ts";
+import "../long-runs.ts";
 
 const { parseDeviceFilter, parseDeviceTopic, parseHubTopic } = iothub;
 
@@ -178,4 +179,14 @@ test.each([
   ["x".repeat(128), true],
 ])("%j as a method name: %s", (name, good) => {
   expect(iothub.isMethodName(name)).toBe(good);
+});
+
+test.each([
+  ["m-1", true],
+  ["Az09-:.+%_#*?!(),=@;$'", true],
+  ["x".repeat(129), false],
+  ["a b", false],
+  ["", false],
+])("%j as a message id: %s", (id, good) => {
+  expect(iothub.isMessageId(id)).toBe(good);
 });

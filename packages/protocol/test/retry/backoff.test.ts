@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Backoff } from "../../src/retry/index.ts";
+import "../long-runs.ts";
 
 const NEARLY_ONE = 1 - 2 ** -53;
 

@@ -9,6 +9,7 @@ import {
 } from "../../src/twin/index.ts";
 import type { DesiredEffect, JsonObject, JsonValue } from "../../src/twin/index.ts";
 import { iotErrorOf } from "../expect-iot-error.ts";
+import "../long-runs.ts";
 
 const types = (effects: readonly DesiredEffect[]): string[] =>
   effects.map((effect) => (effect.type === "get" ? `get ${effect.reason}` : effect.type));

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseJson } from "../../src/twin/index.ts";
 import { iotErrorOf, valueOrIotError } from "../expect-iot-error.ts";
+import "../long-runs.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import vectors from "../../../../vectors/merge-patch.json" with { type: "json" };
 import { mergePatch } from "../../src/twin/index.ts";
 import type { JsonObject, JsonValue } from "../../src/twin/index.ts";
+import "../long-runs.ts";
 
 /** Compared as text: prototypes do not count, `__proto__` as a key does. */
 const text = (value: JsonValue): string => JSON.stringify(value);

@@ -17,6 +17,7 @@ import {
 } from "../../src/twin/index.ts";
 import type { JsonObject, TwinDocument } from "../../src/twin/index.ts";
 import { iotErrorOf } from "../expect-iot-error.ts";
+import "../long-runs.ts";
 
 const created = twinTimestamp(Date.UTC(2024, 4, 1, 9, 59));
 const later = twinTimestamp(Date.UTC(2024, 4, 1, 10, 0, 0, 123));

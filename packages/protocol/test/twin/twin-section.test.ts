@@ -4,6 +4,7 @@ import vectors from "../../../../vectors/twin-section.json" with { type: "json" 
 import { checkSection, twinSize } from "../../src/twin/index.ts";
 import type { JsonObject, JsonValue } from "../../src/twin/index.ts";
 import { iotErrorOf, valueOrIotError } from "../expect-iot-error.ts";
+import "../long-runs.ts";
 
 describe("what may stand in a section", () => {
   test.each(vectors.valid)("accepted: $name", ({ value }) => {
