@@ -12,3 +12,7 @@ export const closed = (what: string): IotError =>
 
 /** The caller's mistake, named. */
 export const invalid = (message: string): IotError => new IotError("argument.invalid", message);
+
+/** By shape, because an `openStream` from another package may bring its own copy of the class. */
+export const isIotError = (error: unknown): error is IotError =>
+  error instanceof IotError || (error instanceof Error && error.name === "IotError");

@@ -1,6 +1,7 @@
 import { IotError } from "@hubwire/protocol";
 import type { ErrorCode } from "@hubwire/protocol";
 import type { CloseCause } from "@hubwire/transport";
+import { isIotError } from "../calls/errors.ts";
 
 const codes: Readonly<Record<number, ErrorCode>> = {
   1: "device.refused_protocol_version",
@@ -37,7 +38,7 @@ export function refusalError(returnCode: number, connect: RefusedConnect): IotEr
 export function closeError(cause: CloseCause, connected: boolean): IotError {
   if (cause.by === "session") return new IotError(cause.code, cause.reason);
   const { error } = cause;
-  if (error instanceof IotError) return error;
+  if (isIotError(error)) return error;
   const when = connected ? "while connected" : "before it answered CONNECT";
   return error === undefined
     ? new IotError("device.connection_lost", `The hub closed the connection ${when}`)
@@ -48,7 +49,7 @@ export function closeError(cause: CloseCause, connected: boolean): IotError {
 
 /** What anything thrown on the way to a connection becomes. */
 export const attemptError = (cause: unknown): IotError =>
-  cause instanceof IotError
+  isIotError(cause)
     ? cause
     : new IotError("device.connection_lost", "The stream to the hub could not be opened", {
         cause,

@@ -21,7 +21,7 @@ export class TokenClock {
     this.#expiresAtMs = password.expiresAtMs;
     this.#renewable = password.renewable && password.expiresAtMs !== Infinity;
     this.#renewBeforeMs = Math.min(
-      renewBeforeS === undefined ? lifetimeMs / 7 : renewBeforeS * 1000,
+      renewBeforeS === undefined ? Math.floor(lifetimeMs / 7) : renewBeforeS * 1000,
       lifetimeMs / 2,
     );
     this.#endsMs = nowMs + lifetimeMs;

@@ -119,6 +119,11 @@ export class Uplink implements Machine {
     this.#driver?.touch();
   }
 
+  /** As `touch`, now: for a lot of bytes in one turn. */
+  flush(): void {
+    this.#driver?.flush();
+  }
+
   /** A handler or request finished: a renewal may be waiting for it. */
   requestDone(): void {
     this.#owner.quieter();

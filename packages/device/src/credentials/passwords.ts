@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { buildSasToken, decodeBase64Lenient, IotError, parseSasToken } from "@hubwire/protocol";
 import type { Sign } from "@hubwire/protocol";
+import { isIotError } from "../calls/errors.ts";
 import type { Password, PasswordSource } from "./credentials.ts";
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text, "utf8");
@@ -83,6 +84,6 @@ function readToken(token: string): { bytes: Uint8Array; expiresAtMs: number } {
 }
 
 const unavailable = (name: "sign" | "refresh", cause: unknown): IotError =>
-  cause instanceof IotError
+  isIotError(cause)
     ? cause
     : new IotError("device.token_unavailable", `The ${name} function failed`, { cause });

@@ -49,6 +49,14 @@ const capture = (resolve: () => void, reject: (error: Error) => void): void => {
   latestReject = reject;
 };
 
+/**
+ * Bytes of QoS 1 messages with the session: all of them are sent again at once when a connection begins, and the driver
+ * takes a connection for dead that has eight megabytes to send.
+ */
+const windowBytesMax = 4 * 1024 * 1024;
+/** Bytes of QoS 0 messages after which the socket is asked how much it still takes. */
+const burstBytes = 256 * 1024;
+
 /** Settled messages in the middle of the queue are swept out when there are so many more of them than live ones. */
 const settledSlack = 1_024;
 
@@ -65,6 +73,8 @@ export class Telemetry implements Machine {
   readonly #queue = new Deque<Outgoing>();
   /** How many at the head of the queue were given to the session. */
   #sent = 0;
+  /** Payload bytes of those not acknowledged. */
+  #sentBytes = 0;
   /** Not settled: what the bounds count. */
   #live = 0;
   #liveBytes = 0;
@@ -73,7 +83,10 @@ export class Telemetry implements Machine {
   /** When the oldest unacknowledged message is next looked at. */
   #ackCheckAtMs = Infinity;
   #connectedAtMs = 0;
+  /** QoS 0: given to the socket, or about to be, in this turn. */
   #handed: Outgoing[] = [];
+  /** Their bytes since the socket was last asked. */
+  #burst = 0;
   readonly #flushed = (): void => this.#settleHanded();
   #closed: string | undefined;
 
@@ -145,8 +158,10 @@ export class Telemetry implements Machine {
       }
       if (!this.#uplink.writable) break;
       if (message.qos === 1) {
-        if (free === 0) break;
+        const bytes = message.payload.length;
+        if (free === 0 || (this.#sentBytes > 0 && this.#sentBytes + bytes > windowBytesMax)) break;
         free -= 1;
+        this.#sentBytes += bytes;
         message.packetId = session.publish(message, nowMs);
         message.sentAtMs = nowMs;
         message.state = "sent";
@@ -155,9 +170,16 @@ export class Telemetry implements Machine {
         session.publish(message, nowMs);
         message.state = "handed";
         this.#handed.push(message);
+        this.#burst += message.payload.length;
       }
       this.#sent += 1;
       touched = true;
+      if (this.#burst > burstBytes) {
+        this.#burst = 0;
+        this.#uplink.flush();
+        // That may have been the end of the connection.
+        if (!this.#uplink.accepting) return;
+      }
     }
     if (!touched) return;
     this.#uplink.touch();
@@ -260,6 +282,7 @@ export class Telemetry implements Machine {
     const handed = this.#handed;
     if (handed.length === 0) return;
     this.#handed = [];
+    this.#burst = 0;
     for (const message of handed) {
       if (message.state !== "handed") continue;
       this.#settle(message);
@@ -297,6 +320,7 @@ export class Telemetry implements Machine {
   }
 
   #settle(message: Outgoing): void {
+    if (message.state === "sent") this.#sentBytes -= message.payload.length;
     message.state = "settled";
     this.#live -= 1;
     this.#liveBytes -= message.payload.length + message.topic.length;

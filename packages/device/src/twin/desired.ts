@@ -1,6 +1,12 @@
-import { DesiredTracker, desiredFilter, IotError, parseJson, payloadOf } from "@hubwire/protocol";
-import type { DesiredEffect, IncomingMessage, JsonObject, JsonValue } from "@hubwire/protocol";
-import { closed } from "../calls/errors.ts";
+import { DesiredTracker, desiredFilter, parseJson, payloadOf } from "@hubwire/protocol";
+import type {
+  DesiredEffect,
+  IncomingMessage,
+  IotError,
+  JsonObject,
+  JsonValue,
+} from "@hubwire/protocol";
+import { closed, isIotError } from "../calls/errors.ts";
 import { EventStream } from "../calls/event-stream.ts";
 import type { Agenda, Machine } from "../connection/agenda.ts";
 import type { Subscriptions } from "../connection/subscriptions.ts";
@@ -182,7 +188,7 @@ export class Desired implements Machine {
 
   #failed(error: unknown): void {
     this.#asking = undefined;
-    const final = error instanceof IotError && finalCodes.has(error.code) ? error : undefined;
+    const final = isIotError(error) && finalCodes.has(error.code) ? error : undefined;
     if (final !== undefined) return this.#fail(final);
     this.#retryAtMs = this.#settings.clock.nowMs() + retryAfterMs;
     this.#agenda.expect(this.#retryAtMs);

@@ -45,7 +45,8 @@ export class FakeHub {
   readonly connections: HubConnection[] = [];
   /** Telemetry in order of arrival, repetitions included. */
   readonly telemetry: Received[] = [];
-  readonly methodAnswers: { status: number; rid: string; text: string }[] = [];
+  /** `connection`: 1 for the first. */
+  readonly methodAnswers: { connection: number; status: number; rid: string; text: string }[] = [];
   readonly reports: unknown[] = [];
   /** Packet ids of C2D messages the device acknowledged. */
   readonly completed: number[] = [];
@@ -208,7 +209,7 @@ export class FakeHub {
       session.accept(
         {
           sessionPresent,
-          keepAliveTimeoutMs: request.keepAliveS * 1_500,
+          keepAliveTimeoutMs: this.script.keepAliveTimeoutMs ?? request.keepAliveS * 1_500,
           ...(sessionPresent && this.#snapshot !== undefined ? { inflight: this.#snapshot } : {}),
         },
         this.clock.nowMs(),
@@ -250,7 +251,12 @@ export class FakeHub {
         session.ack(message.receipt);
         return driver.touch();
       case "methodResponse":
-        this.methodAnswers.push({ status: topic.status, rid: topic.rid, text });
+        this.methodAnswers.push({
+          connection: this.connections.indexOf(connection) + 1,
+          status: topic.status,
+          rid: topic.rid,
+          text,
+        });
         return;
       case "twinGet": {
         const { desired, desiredVersion, reportedVersion } = this.twin;

@@ -7,6 +7,8 @@ export type HubScript = {
   onOpen?: (number: number, signal: AbortSignal) => void | Promise<void>;
   /** CONNACK code to refuse with. @param number 1 for the first CONNECT that may be accepted */
   refuse?: (number: number) => 1 | 2 | 3 | 4 | 5 | undefined;
+  /** How long the hub waits for the device to say something; default as in MQTT. */
+  keepAliveTimeoutMs?: number;
   /** "taken": the hub does nothing with it. */
   onEffect?: (effect: ServerEffect, connection: HubConnection, hub: FakeHub) => "taken" | void;
 };
