@@ -211,20 +211,27 @@ describe("receipts", () => {
         const session = openServer();
         const received: number[] = [];
         const open: number[] = [];
+        const acked = new Set<number>();
         const answered: unknown[] = [];
+        const ack = (receipt: number) => {
+          session.ack(receipt);
+          acked.add(receipt);
+        };
         for (const step of steps) {
           for (let i = 0; i < step % 7; i++) {
             const packetId = received.push(received.length + 1);
             const effects = session.receive(bytesOf(publishPacket("t", "x", packetId)), 1);
             open.push(messagesOf(effects)[0]!.receipt);
           }
-          for (const receipt of open.splice(step % (open.length + 1), 1 + (step % 5))) {
-            session.ack(receipt);
-          }
+          open.splice(step % (open.length + 1), 1 + (step % 5)).forEach(ack);
           answered.push(...said(session));
-          expect(session.openReceipts).toBe(received.length - answered.length);
+          // Exactly those before the oldest receipt that is not acknowledged.
+          let answerable = 0;
+          while (acked.has(answerable + 1)) answerable++;
+          expect(answered).toHaveLength(answerable);
+          expect(session.openReceipts).toBe(received.length - answerable);
         }
-        for (const receipt of open) session.ack(receipt);
+        open.forEach(ack);
         answered.push(...said(session));
         expect(answered).toEqual(received.map(puback));
       }),
@@ -333,6 +340,17 @@ describe("messages to the client", () => {
     expect(session.receive(bytesOf(puback(65_535)), 3)).toEqual([]);
     expect(session.ignoredAcks).toBe(1);
     expect(session.snapshot().inflight.map(({ packetId }) => packetId)).toEqual([1]);
+  });
+
+  test("forgotten and never acknowledged keep their identifier from reuse", () => {
+    const session = openServer({ inflightMax: 2 });
+    session.forget(session.publish(message("expired"), 1));
+    for (let i = 2; i <= 65_535; i++) {
+      const packetId = session.publish(message("x"), 1);
+      session.takeOutput();
+      session.receive(bytesOf(puback(packetId)), 1);
+    }
+    expect(session.publish(message("next"), 1)).toBe(2);
   });
 
   test("forgotten without end do not use up the identifiers", () => {
