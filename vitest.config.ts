@@ -7,8 +7,6 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    // One instance of each workspace package, also for what a package under test imports: `instanceof IotError` must hold.
-    server: { deps: { inline: [/@hubwire\//] } },
     include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
     execArgv: ["--conditions=@hubwire/source", "--disable-warning=ExperimentalWarning"],
     testTimeout: 30_000,
