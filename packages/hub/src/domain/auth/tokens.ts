@@ -68,7 +68,7 @@ export function requireSignature(
 /** @throws IotError `auth.token_expired` */
 export function requireUnexpired(token: ParsedSasToken, nowMs: number, toleranceS: number): void {
   if (nowMs <= (token.expiresAtS + toleranceS) * 1000) return;
-  const behindS = Math.round(nowMs / 1000 - token.expiresAtS);
+  const behindS = Math.floor(nowMs / 1000 - token.expiresAtS);
   throw new IotError(
     "auth.token_expired",
     `The token expired at ${isoTime(token.expiresAtS * 1000)}, ${behindS} s before the hub's time ` +

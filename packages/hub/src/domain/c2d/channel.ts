@@ -8,8 +8,6 @@ import type { C2dPort } from "./port.ts";
 
 /** QoS 0 messages handed over in one go: they have no window of their own. */
 const qos0BatchMax = 10;
-/** How long to wait before looking again at a peer that was not reading. */
-const slowPeerPauseMs = 1_000;
 
 /** A message on its way: sent under a lock, not yet acknowledged. `dueMs`: when the lock runs out, monotonic time. */
 type Sent = { message: QueuedMessage; lockToken: string; dueMs: number };
@@ -89,6 +87,11 @@ export class C2dChannel {
     this.#pump();
   }
 
+  /** The peer has read what kept it from being `writable`. */
+  writable(): void {
+    this.#pump();
+  }
+
   /** The queue has something new, or the subscription is. */
   wake(): void {
     this.#mayHaveMore = true;
@@ -138,8 +141,7 @@ export class C2dChannel {
   async #fill(): Promise<void> {
     while (this.#state === "open" && this.#mayHaveMore) {
       const qos = this.#port.c2dQos;
-      if (qos === undefined) return;
-      if (!this.#port.writable) return this.#lookAgainLater();
+      if (qos === undefined || !this.#port.writable) return;
       const room = qos === 1 ? this.#port.windowFree : qos0BatchMax;
       if (room === 0) return;
       this.#mayHaveMore = false;
@@ -227,15 +229,6 @@ export class C2dChannel {
     if (firstMs === Infinity) return;
     this.#timer = this.#parts.clock.at(firstMs, () => {
       void this.#renew().catch((error: unknown) => this.#fail(error));
-    });
-  }
-
-  #lookAgainLater(): void {
-    const { clock } = this.#parts;
-    this.#timer?.cancel();
-    this.#timer = clock.at(clock.nowMs() + slowPeerPauseMs, () => {
-      this.#arm();
-      this.#pump();
     });
   }
 

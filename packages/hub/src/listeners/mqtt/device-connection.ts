@@ -127,6 +127,11 @@ export class DeviceConnection implements DeviceLink, C2dPort, TelemetrySink {
     else this.#run(effects);
   }
 
+  /** The client has read what had piled up for it. */
+  onWritable(): void {
+    this.#channel?.writable();
+  }
+
   /** The stream is gone. What was received before is still carried out, once there is room. */
   onClosed(cause: CloseCause): void {
     if (cause.by === "session") this.#end ??= { code: cause.code, reason: cause.reason };

@@ -57,6 +57,7 @@ export class Reception {
       slowReaderTimeoutMs: limits.slowReaderTimeoutMs,
       onEffects: (effects) => this.#onEffects(effects),
       onClosed: (cause) => this.#onClosed(cause),
+      onWritable: () => this.#device?.onWritable(),
     });
     this.#wire = { session, gate, driver };
   }

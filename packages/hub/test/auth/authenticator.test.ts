@@ -1,0 +1,477 @@
+import { IotError } from "@hubwire/protocol";
+import { testCertificates } from "@hubwire/testkit";
+import type { TestCertificate } from "@hubwire/testkit";
+import type { PeerCertificate } from "@hubwire/transport";
+import { X509Certificate } from "node:crypto";
+import { describe as group, expect, test } from "vitest";
+import { createAuthenticator } from "../../src/domain/auth/index.ts";
+import type { AuthenticatorOptions, Policy } from "../../src/domain/auth/index.ts";
+import { identityKey } from "../../src/domain/services.ts";
+import type {
+  Admission,
+  Authentication,
+  ConnectAttempt,
+  Identity,
+  ServicePermission,
+} from "../../src/domain/services.ts";
+import vectors from "../../../../vectors/hub-auth.json" with { type: "json" };
+import { signWith } from "../mqtt/world.ts";
+
+const certificates = await testCertificates();
+const nowMs = Date.now();
+const nowS = Math.floor(nowMs / 1000);
+const key = (fill: number): string => Buffer.alloc(32, fill).toString("base64");
+const keys: Record<string, string> = {
+  primary: key(1),
+  secondary: key(2),
+  module: key(3),
+  other: key(4),
+  policy: key(5),
+  policySecondary: key(6),
+};
+
+const all = ["RegistryRead", "RegistryReadWrite", "ServiceConnect", "DeviceConnect"] as const;
+const policy = (name: string, permissions: readonly ServicePermission[]): Policy => ({
+  name,
+  permissions,
+  primaryKey: keys["policy"]!,
+  secondaryKey: keys["policySecondary"]!,
+});
+const policies = [
+  policy("iothubowner", all),
+  policy("service", ["ServiceConnect"]),
+  policy("device", ["DeviceConnect"]),
+  policy("registryRead", ["RegistryRead"]),
+  policy("registryReadWrite", ["RegistryReadWrite"]),
+];
+
+const identity = (path: string, rest: Partial<Identity> = {}): Identity => ({
+  deviceId: path.split("/")[0]!,
+  moduleId: path.split("/")[1],
+  generationId: "638000000000000001",
+  etag: "MQ==",
+  status: "enabled",
+  statusReason: undefined,
+  statusUpdatedAtMs: undefined,
+  authentication: { type: "sas", primaryKey: keys["primary"]!, secondaryKey: keys["secondary"]! },
+  capabilities: { iotEdge: false },
+  managedBy: undefined,
+  ...rest,
+});
+const moduleKeys: Authentication = {
+  type: "sas",
+  primaryKey: keys["module"]!,
+  secondaryKey: keys["module"]!,
+};
+const registry = [
+  identity("dev1"),
+  identity("dev1/mod1", { authentication: moduleKeys }),
+  identity("n@m.et#st"),
+  identity("off", { status: "disabled", statusReason: "stolen" }),
+  identity("off/mod1", { authentication: moduleKeys }),
+  identity("signed", { authentication: { type: "certificateAuthority" } }),
+  identity("signed/mod1", { authentication: { type: "certificateAuthority" } }),
+];
+
+function authenticator(options: Partial<AuthenticatorOptions> = {}, more: Identity[] = []) {
+  const known = new Map([...registry, ...more].map((one) => [identityKey(one), one]));
+  return createAuthenticator({
+    identities: { find: async (ref) => known.get(identityKey(ref)) },
+    policies,
+    clock: { wallMs: () => nowMs },
+    hostNames: ["hub.example.net", "localhost"],
+    ...options,
+  });
+}
+
+const attempt = (rest: Partial<ConnectAttempt>): ConnectAttempt => ({
+  clientId: "dev1",
+  username: "hub.example.net/dev1/?api-version=2021-04-12",
+  password: undefined,
+  cleanSession: true,
+  keepAliveS: 60,
+  will: undefined,
+  certificate: undefined,
+  address: "203.0.113.7:4711",
+  ...rest,
+});
+
+/** How the attempt went: the admission, or the code of the refusal. */
+async function outcome(attempting: Promise<Admission | void>): Promise<Admission | string | void> {
+  try {
+    return await attempting;
+  } catch (error) {
+    if (error instanceof IotError) return error.code;
+    throw error;
+  }
+}
+
+type TokenCase = {
+  name: string;
+  sr: string;
+  signedBy: string;
+  seInS: number;
+  skn?: string;
+  raw?: string;
+};
+
+async function tokenOf({ sr, signedBy, seInS, skn, raw }: TokenCase): Promise<string> {
+  if (raw !== undefined) return raw;
+  const se = nowS + seInS;
+  const signature = encodeURIComponent(await signWith(keys[signedBy]!)(`${sr}\n${se}`));
+  const policyName = skn === undefined ? "" : `&skn=${skn}`;
+  return `SharedAccessSignature sr=${sr}&sig=${signature}&se=${se}${policyName}`;
+}
+
+group("device tokens", () => {
+  test.each(vectors.deviceTokens)("$name", async (vector) => {
+    const password = await tokenOf(vector);
+    const clientId = vector.clientId ?? "dev1";
+    const username = vector.username ?? `hub.example.net/${clientId}/?api-version=2021-04-12`;
+    const result = await outcome(
+      authenticator().authenticateDevice(attempt({ clientId, username, password })),
+    );
+    if (vector.refused !== undefined) return expect(result).toBe(vector.refused);
+    expect(result).toMatchObject({
+      authMethod: `{"scope":"${vector.scope}","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}`,
+      generationId: "638000000000000001",
+      expiresAtMs: (nowS + vector.seInS + 300) * 1000,
+      warning: undefined,
+    });
+  });
+
+  test.each([
+    [0, -1, "auth.token_expired"],
+    [0, 0, undefined],
+    [300, -300, undefined],
+    [300, -301, "auth.token_expired"],
+  ])("tolerance %d s, expiry %d s from now", async (clockToleranceS, seInS, refused) => {
+    const clock = { wallMs: () => nowS * 1000 };
+    const password = await tokenOf({
+      name: "",
+      sr: "hub.example.net%2Fdevices%2Fdev1",
+      signedBy: "primary",
+      seInS,
+    });
+    const result = await outcome(
+      authenticator({ clockToleranceS, clock }).authenticateDevice(attempt({ password })),
+    );
+    if (refused === undefined) expect(result).toHaveProperty("ref");
+    else expect(result).toBe(refused);
+  });
+
+  test("a refusal for a wrong clock tells both times and no secret", async () => {
+    const sr = "hub.example.net%2Fdevices%2Fdev1";
+    const password = await tokenOf({ name: "", sr, signedBy: "primary", seInS: -3600 });
+    await expect(authenticator().authenticateDevice(attempt({ password }))).rejects.toMatchObject({
+      code: "auth.token_expired",
+      message: expect.stringMatching(
+        /expired at 20.*Z, 3600 s before the hub's time 20.*Z \(tolerance 300 s\)/,
+      ),
+    });
+  });
+
+  test("a hub without names of its own takes the name it is called by, and the token must be for it", async () => {
+    const any = authenticator({ hostNames: [] });
+    const username = "my.hub/dev1/?api-version=2021-04-12";
+    const good = await tokenOf({
+      name: "",
+      sr: "my.hub%2Fdevices%2Fdev1",
+      signedBy: "primary",
+      seInS: 60,
+    });
+    const other = await tokenOf({
+      name: "",
+      sr: "hub.example.net%2Fdevices%2Fdev1",
+      signedBy: "primary",
+      seInS: 60,
+    });
+    expect(
+      await outcome(any.authenticateDevice(attempt({ username, password: good }))),
+    ).toHaveProperty("ref");
+    expect(await outcome(any.authenticateDevice(attempt({ username, password: other })))).toBe(
+      "auth.token_scope",
+    );
+  });
+
+  test("the model id of the user name is handed on", async () => {
+    const password = await tokenOf({
+      name: "",
+      sr: "hub.example.net",
+      signedBy: "policy",
+      seInS: 60,
+      skn: "device",
+    });
+    const username = "hub.example.net/dev1/?api-version=2021-04-12&model-id=dtmi%3Aa%3B1";
+    expect(await authenticator().authenticateDevice(attempt({ username, password }))).toMatchObject(
+      {
+        modelId: "dtmi:a;1",
+        ref: { deviceId: "dev1", moduleId: undefined },
+      },
+    );
+  });
+});
+
+group("who is who", () => {
+  test.each(vectors.claims)("$name", async ({ clientId, username, refused }) => {
+    const sent = { clientId, username: username ?? undefined, password: "SharedAccessSignature x" };
+    expect(await outcome(authenticator().authenticateDevice(attempt(sent)))).toBe(refused);
+  });
+});
+
+/** What TLS would have told about this certificate. */
+function peer(certificate: TestCertificate, chain: TestCertificate[] = []): PeerCertificate {
+  return {
+    raw: certificate.raw,
+    commonName: certificate.commonName,
+    sha1Thumbprint: certificate.sha1Thumbprint,
+    sha256Thumbprint: certificate.sha256Thumbprint,
+    validFromMs: certificate.notBefore.getTime(),
+    validToMs: certificate.notAfter.getTime(),
+    chain: chain.map(({ raw }) => raw),
+  };
+}
+const x509Username = (path: string): Partial<ConnectAttempt> => ({
+  clientId: path,
+  username: `hub.example.net/${path}/?api-version=2021-04-12`,
+});
+
+group("thumbprints", async () => {
+  const mine = await certificates.selfSigned({ cn: "whatever" });
+  const theirs = await certificates.selfSigned({ cn: "thumb" });
+  const old = await certificates.selfSigned({
+    cn: "x",
+    notBefore: new Date(nowMs - 2e6),
+    notAfter: new Date(nowMs - 1e6),
+  });
+  const early = await certificates.selfSigned({ cn: "x", notBefore: new Date(nowMs + 1e6) });
+  const registered = (primary?: string, secondary?: string): Identity[] => [
+    identity("thumb", {
+      authentication: {
+        type: "selfSigned",
+        primaryThumbprint: primary,
+        secondaryThumbprint: secondary,
+      },
+    }),
+  ];
+  const method =
+    '{"scope":"device","type":"x509","issuer":"external","acceptingIpFilterRule":null}';
+
+  test.each([
+    ["SHA-1", registered(mine.sha1Thumbprint)],
+    ["SHA-256", registered(mine.sha256Thumbprint)],
+    ["lower case", registered(mine.sha256Thumbprint.toLowerCase())],
+    ["the secondary one", registered(theirs.sha1Thumbprint, mine.sha1Thumbprint)],
+    ["only a secondary one", registered(undefined, mine.sha1Thumbprint)],
+  ])("by %s; CN does not matter and there is no expiry", async (_, identities) => {
+    const result = await authenticator({}, identities).authenticateDevice(
+      attempt({ ...x509Username("thumb"), certificate: peer(mine), password: "ignored" }),
+    );
+    expect(result).toMatchObject({
+      authMethod: method,
+      expiresAtMs: undefined,
+      warning: undefined,
+    });
+  });
+
+  test.each([
+    ["another certificate", peer(theirs), "auth.thumbprint"],
+    ["no certificate", undefined, "auth.certificate_missing"],
+    ["a certificate that has ended", peer(old), "auth.certificate_expired"],
+    ["a certificate that has not begun", peer(early), "auth.certificate_not_yet_valid"],
+  ])("%s is refused", async (_, certificate, code) => {
+    const result = authenticator({}, registered(mine.sha1Thumbprint)).authenticateDevice(
+      attempt({ ...x509Username("thumb"), certificate }),
+    );
+    expect(await outcome(result)).toBe(code);
+  });
+
+  test("nothing registered lets nobody in", async () => {
+    const result = authenticator({}, registered(undefined, "")).authenticateDevice(
+      attempt({ ...x509Username("thumb"), certificate: peer(mine) }),
+    );
+    expect(await outcome(result)).toBe("auth.thumbprint");
+  });
+
+  test("a token instead of a certificate is the wrong type, a policy's too", async () => {
+    for (const skn of [undefined, "device"]) {
+      const password = await tokenOf({
+        name: "",
+        sr: "hub.example.net%2Fdevices%2Fthumb",
+        signedBy: skn === undefined ? "primary" : "policy",
+        seInS: 60,
+        ...(skn !== undefined && { skn }),
+      });
+      const result = authenticator({}, registered(mine.sha1Thumbprint)).authenticateDevice(
+        attempt({ ...x509Username("thumb"), password }),
+      );
+      expect(await outcome(result)).toBe("auth.wrong_type");
+    }
+  });
+
+  test("a certificate instead of a token is the wrong type", async () => {
+    expect(
+      await outcome(authenticator().authenticateDevice(attempt({ certificate: peer(mine) }))),
+    ).toBe("auth.wrong_type");
+  });
+});
+
+group("certificates signed by a CA", async () => {
+  const { root } = certificates;
+  const otherRoot = await certificates.ca({ cn: "Other Root" });
+  const middle = await certificates.ca({ cn: "Middle", issuer: root });
+  const low = await certificates.ca({ cn: "Low", issuer: middle });
+  const impostor = await certificates.ca({ cn: "Hubwire Test Root" });
+  const ended = { notBefore: new Date(nowMs - 2e9), notAfter: new Date(nowMs - 1e9) };
+  const oldMiddle = await certificates.ca({ cn: "Old Middle", issuer: root, ...ended });
+  const oldRoot = await certificates.ca({ cn: "Old Root", ...ended });
+  const leaf = (cn: string, issuer?: TestCertificate): Promise<TestCertificate> =>
+    certificates.issue({ cn, ...(issuer !== undefined && { issuer }) });
+  const direct = await leaf("signed");
+  const deep = await leaf("signed", low);
+  const byLeaf = await leaf("signed", direct);
+  const cas = { deviceCas: [root.cert] };
+
+  type Chain = [
+    name: string,
+    certificate: PeerCertificate,
+    options: Partial<AuthenticatorOptions>,
+    code?: string,
+  ];
+  const chains: Chain[] = [
+    ["issued by the CA", peer(direct), cas],
+    ["with intermediates", peer(deep, [low, middle]), cas],
+    ["with intermediates in any order, and the root", peer(deep, [root, middle, low]), cas],
+    ["the registered CA may be an intermediate", peer(deep, [low]), { deviceCas: [middle.cert] }],
+    ["two CAs in one PEM text", peer(direct), { deviceCas: [`${otherRoot.cert}\n${root.cert}`] }],
+    ["without its intermediate", peer(deep, [middle]), cas, "auth.certificate_untrusted"],
+    ["without any intermediate", peer(deep), cas, "auth.certificate_untrusted"],
+    [
+      "by a CA nobody registered",
+      peer(direct),
+      { deviceCas: [otherRoot.cert] },
+      "auth.certificate_untrusted",
+    ],
+    ["with no CA registered", peer(direct), {}, "auth.certificate_untrusted"],
+    [
+      "by an impostor of the same name",
+      peer(await leaf("signed", impostor), [impostor]),
+      cas,
+      "auth.certificate_untrusted",
+    ],
+    ["by a leaf", peer(byLeaf, [direct]), cas, "auth.certificate_untrusted"],
+    [
+      "through an intermediate that has ended",
+      peer(await leaf("signed", oldMiddle), [oldMiddle]),
+      cas,
+      "auth.certificate_untrusted",
+    ],
+    [
+      "by a CA that has ended",
+      peer(await leaf("signed", oldRoot)),
+      { deviceCas: [oldRoot.cert] },
+      "auth.certificate_untrusted",
+    ],
+    [
+      "self-signed",
+      peer(await certificates.selfSigned({ cn: "signed" })),
+      cas,
+      "auth.certificate_untrusted",
+    ],
+    ["CN of another device", peer(await leaf("other")), cas, "auth.certificate_cn"],
+    ["CN in another case", peer(await leaf("Signed")), cas, "auth.certificate_cn"],
+    ["no CN", { ...peer(direct), commonName: undefined }, cas, "auth.certificate_cn"],
+    [
+      "ended leaf",
+      peer(await certificates.issue({ cn: "signed", ...ended })),
+      cas,
+      "auth.certificate_expired",
+    ],
+    [
+      "garbage instead of a leaf",
+      { ...peer(direct), raw: Uint8Array.of(1, 2, 3) },
+      cas,
+      "auth.certificate_untrusted",
+    ],
+    [
+      "garbage in the chain",
+      { ...peer(deep), chain: [Uint8Array.of(1), low.raw, middle.raw] },
+      cas,
+    ],
+  ];
+  test.each(chains)("%s", async (_, certificate, options, code) => {
+    const result = await outcome(
+      authenticator(options).authenticateDevice(
+        attempt({ ...x509Username("signed"), certificate }),
+      ),
+    );
+    if (code === undefined) expect(result).toMatchObject({ ref: { deviceId: "signed" } });
+    else expect(result).toBe(code);
+  });
+
+  test("a module's CN is device/module", async () => {
+    const auth = authenticator(cas);
+    const good = attempt({
+      ...x509Username("signed/mod1"),
+      certificate: peer(await leaf("signed/mod1")),
+    });
+    expect(await auth.authenticateDevice(good)).toMatchObject({
+      ref: { deviceId: "signed", moduleId: "mod1" },
+      authMethod:
+        '{"scope":"module","type":"x509","issuer":"external","acceptingIpFilterRule":null}',
+    });
+    const devices = attempt({ ...x509Username("signed/mod1"), certificate: peer(direct) });
+    expect(await outcome(auth.authenticateDevice(devices))).toBe("auth.certificate_cn");
+  });
+
+  test("a long chain of strangers is not walked for ever", async () => {
+    const strangers = Array.from({ length: 50 }, () => otherRoot);
+    const sent = attempt({ ...x509Username("signed"), certificate: peer(deep, strangers) });
+    expect(await outcome(authenticator(cas).authenticateDevice(sent))).toBe(
+      "auth.certificate_untrusted",
+    );
+  });
+
+  test("the guide's snippet: no user name is taken by client id with a warning, unless told to be strict", async () => {
+    const sent = attempt({ clientId: "signed", username: undefined, certificate: peer(direct) });
+    const admission = await authenticator(cas).authenticateDevice(sent);
+    expect(admission.warning).toMatch(/Azure refuses this/);
+    const strict = authenticator({ ...cas, strictUserName: true });
+    expect(await outcome(strict.authenticateDevice(sent))).toBe("auth.username_missing");
+    const noCertificate = { ...sent, certificate: undefined };
+    expect(await outcome(authenticator(cas).authenticateDevice(noCertificate))).toBe(
+      "auth.username_missing",
+    );
+    const sasDevice = { ...sent, clientId: "dev1" };
+    expect(await outcome(authenticator(cas).authenticateDevice(sasDevice))).toBe("auth.wrong_type");
+  });
+
+  test("what is no CA is refused when the hub starts", () => {
+    expect(() => authenticator({ deviceCas: [direct.cert] })).toThrow(
+      /is not a CA certificate: CN=signed/,
+    );
+    expect(() => authenticator({ deviceCas: ["hello"] })).toThrow(/holds no PEM certificate/);
+    const broken = root.cert.replace(/\n[^\n]+\n/, "\nAAAA\n");
+    expect(() => authenticator({ deviceCas: [broken] })).toThrow(/cannot be read/);
+    expect(new X509Certificate(root.cert).ca).toBe(true);
+  });
+});
+
+group("services", () => {
+  test.each(vectors.serviceTokens)("$name", async (vector) => {
+    const header =
+      vector.header === null ? undefined : (vector.header ?? (await tokenOf(vector as TokenCase)));
+    const permission = vector.permission as ServicePermission;
+    const result = await outcome(authenticator().authorizeService(header, permission));
+    expect(result).toBe(vector.refused);
+  });
+});
+
+test.each([
+  [{ clockToleranceS: -1 }],
+  [{ clockToleranceS: Number.NaN }],
+  [{ expiryGraceS: 601 }],
+  [{ expiryGraceS: -1 }],
+])("options out of range are refused: %o", (options) => {
+  expect(() => authenticator(options)).toThrow(IotError);
+});
