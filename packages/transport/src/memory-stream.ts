@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 import type { ByteStream, PeerInfo, StreamHandler } from "./stream.ts";
 import { systemClock } from "./system-clock.ts";
 
@@ -29,6 +29,8 @@ const noPeer: PeerInfo = {
   serverName: undefined,
 };
 
+const endTimeoutMs = 5_000;
+
 /** One end. `#inbox` is what the other end wrote and this one has not read. */
 class MemoryStream implements ByteStream {
   readonly peer: PeerInfo;
@@ -40,11 +42,12 @@ class MemoryStream implements ByteStream {
   #inboxBytes = 0;
   #isPaused = false;
   #isScheduled = false;
-  /** This end wrote its last byte. */
+  /** This end wrote its last byte, and hears nothing any more. */
   #isEnded = false;
-  /** The other end is full because of us, or we are full because of it. */
+  /** This end was told to stop writing. */
   #isFull = false;
   #isClosed = false;
+  #endTimer: Timer | undefined;
   readonly #deliver = (): void => this.#deliverAll();
 
   constructor(clock: Clock, highMarkBytes: number, peer: PeerInfo) {
@@ -63,12 +66,13 @@ class MemoryStream implements ByteStream {
 
   start(handler: StreamHandler): void {
     this.#handler = handler;
-    this.#schedule();
+    if (this.#isClosed) this.#tellClosed();
+    else this.#schedule();
   }
 
   write(bytes: Uint8Array): boolean {
     const other = this.#other;
-    if (this.#isEnded || this.#isClosed || other.#isClosed) return true;
+    if (this.#isEnded || this.#isClosed || other.#isEnded) return true;
     other.#inbox.push(bytes);
     other.#inboxBytes += bytes.length;
     other.#schedule();
@@ -87,23 +91,17 @@ class MemoryStream implements ByteStream {
   }
 
   end(): void {
+    if (this.#isEnded || this.#isClosed) return;
     this.#isEnded = true;
-    this.#isPaused = false;
-    this.#schedule();
+    this.#inbox = [];
+    this.#inboxBytes = 0;
+    this.#endTimer = this.#clock.at(this.#clock.nowMs() + endTimeoutMs, () => this.destroy());
     this.#other.#schedule();
   }
 
   destroy(): void {
-    this.#isEnded = true;
-    this.#drop();
-    this.#other.#drop();
     this.#close();
-    this.#other.#schedule();
-  }
-
-  #drop(): void {
-    this.#inbox = [];
-    this.#inboxBytes = 0;
+    this.#other.#close();
   }
 
   #schedule(): void {
@@ -114,32 +112,33 @@ class MemoryStream implements ByteStream {
 
   #deliverAll(): void {
     this.#isScheduled = false;
-    while (
-      this.#inbox.length > 0 &&
-      this.#handler !== undefined &&
-      !this.#isPaused &&
-      !this.#isClosed
-    ) {
+    while (this.#inbox.length > 0 && this.#isReading) {
       const bytes = this.#inbox.shift() as Uint8Array;
       this.#inboxBytes -= bytes.length;
-      if (!this.#isEnded) this.#handler.onBytes(bytes);
+      this.#handler?.onBytes(bytes);
     }
-    const other = this.#other;
-    if (this.#inboxBytes === 0 && other.#isFull && !other.#isClosed) {
-      other.#isFull = false;
-      other.#handler?.onDrain();
-    }
-    // The end is over when the other side has read everything up to it.
-    if (this.#inboxBytes === 0 && other.#isEnded) this.#close();
-    if (this.#isEnded && other.#inboxBytes === 0) other.#schedule();
-    if (this.#isClosed) other.#schedule();
+    const writer = this.#other;
+    if (this.#inboxBytes > 0 || this.#isClosed) return;
+    if (writer.#isEnded && (this.#isReading || this.#isEnded)) return this.destroy();
+    if (!writer.#isFull) return;
+    writer.#isFull = false;
+    if (!writer.#isEnded) writer.#handler?.onDrain();
+  }
+
+  get #isReading(): boolean {
+    return this.#handler !== undefined && !this.#isPaused && !this.#isEnded && !this.#isClosed;
   }
 
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#drop();
-    const handler = this.#handler;
-    if (handler !== undefined) this.#clock.endOfTurn(() => handler.onClosed(undefined));
+    this.#inbox = [];
+    this.#inboxBytes = 0;
+    this.#endTimer?.cancel();
+    if (this.#handler !== undefined) this.#tellClosed();
+  }
+
+  #tellClosed(): void {
+    this.#clock.endOfTurn(() => this.#handler?.onClosed(undefined));
   }
 }

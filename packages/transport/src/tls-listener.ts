@@ -22,7 +22,8 @@ export type ServerCredentials = {
 
 /** A connection that never became a stream. */
 export type RefusedConnection = {
-  reason: "handshake_failed" | "handshake_timeout" | "too_many_connections";
+  /** "accept_failed": the system could not hand the connection over; its address is "unknown". */
+  reason: "handshake_failed" | "handshake_timeout" | "too_many_connections" | "accept_failed";
   address: string;
   error: Error | undefined;
 };
@@ -77,6 +78,10 @@ export async function listenTls(options: TlsListenOptions): Promise<TlsListener>
   server.on("drop", (dropped) => {
     const address = formatAddress(dropped?.remoteAddress, dropped?.remotePort);
     options.onRefused?.({ reason: "too_many_connections", address, error: undefined });
+  });
+  server.on("error", (error) => {
+    if (server.listening)
+      options.onRefused?.({ reason: "accept_failed", address: "unknown", error });
   });
   const bound = await listen(server, options.host, options.port, options.backlog ?? 511);
   return {

@@ -1,6 +1,10 @@
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import { tlsConnector } from "@hubwire/transport";
 import { expect, test } from "vitest";
 import { Collector } from "./collector.ts";
-import { certificates, connectTo, startServer } from "./tls-world.ts";
+import { certificates, cleanUp, connectTo, noSignal, startServer } from "./tls-world.ts";
 
 test("bytes go both ways, and each side knows what TLS knows about the other", async () => {
   const server = await startServer();
@@ -180,6 +184,39 @@ test("a new certificate serves new connections and leaves the old ones alone", a
   });
   before.stream.write(Buffer.from("still here"));
   await accepted.until(() => accepted.text === "still here");
+});
+
+test("a second stream of one connector resumes the TLS session, unless it shows a client certificate", async () => {
+  const { server, root } = certificates;
+  const sockets: TLSSocket[] = [];
+  const listener = createServer({
+    key: server.key,
+    cert: server.cert,
+    requestCert: true,
+    rejectUnauthorized: false,
+  });
+  listener.on("secureConnection", (socket) =>
+    sockets.push(cleanUp(socket.on("error", () => undefined))),
+  );
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const { port } = listener.address() as AddressInfo;
+  const device = await certificates.issue({ cn: "device" });
+  for (const identity of [{}, { cert: device.cert, key: device.key }]) {
+    const dial = tlsConnector({ host: "127.0.0.1", port, ca: root.cert, ...identity });
+    for (let round = 0; round < 2; round++) {
+      const client = new Collector(cleanUp(await dial(noSignal)));
+      while (sockets.length <= round)
+        await new Promise((resolve) => listener.once("secureConnection", resolve));
+      // The ticket comes with the first bytes; Node tells of it a moment later.
+      for (const text of ["x", "xy"]) {
+        sockets[round]?.write(text.slice(-1));
+        await client.until(() => client.text === text);
+      }
+    }
+    const resumed = sockets.splice(0).map((socket) => socket.isSessionReused());
+    expect(resumed).toEqual([false, !("cert" in identity)]);
+  }
+  listener.close();
 });
 
 /** False when the event loop had nothing to do for a while. */

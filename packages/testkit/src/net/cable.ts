@@ -1,4 +1,4 @@
-import type { ByteStream, Clock, PeerInfo, StreamHandler } from "@hubwire/transport";
+import type { ByteStream, Clock, PeerInfo, StreamHandler, Timer } from "@hubwire/transport";
 import { IotError } from "@hubwire/protocol";
 import type { SeededRandom } from "../random.ts";
 import { Lane } from "./lane.ts";
@@ -87,6 +87,7 @@ class CableEnd implements ByteStream, LaneReader {
   #isFull = false;
   #isEnding = false;
   #isSilenced = false;
+  #endTimer: Timer | undefined;
   #closed: { error: Error | undefined } | undefined;
 
   constructor(clock: Clock, peer: PeerInfo, out: Lane, input: Lane, onGone: () => void) {
@@ -143,7 +144,7 @@ class CableEnd implements ByteStream, LaneReader {
     this.#isPaused = false;
     this.out.sendEnd();
     this.#in.wake();
-    this.#clock.at(this.#clock.nowMs() + endTimeoutMs, () => this.destroy());
+    this.#endTimer = this.#clock.at(this.#clock.nowMs() + endTimeoutMs, () => this.destroy());
   }
 
   destroy(): void {
@@ -185,6 +186,7 @@ class CableEnd implements ByteStream, LaneReader {
   #close(error: Error | undefined): void {
     if (this.#closed !== undefined) return;
     this.#closed = { error };
+    this.#endTimer?.cancel();
     if (this.#handler !== undefined) this.#tell();
     this.#onGone();
   }
