@@ -1,2 +1,25 @@
+export { createHub, startHub } from "./hub.ts";
+export type { HubConfig, HubLimits, RetentionConfig } from "./config.ts";
+export type { Hub, InvokeOptions, NewDevice, SendOptions } from "./hub-types.ts";
+export type { HubFile } from "./hub-file.ts";
+export { isDataDirectoryLocked } from "./data-directory.ts";
+export { createMemoryStores } from "./stores/memory/index.ts";
+export type {
+  Fault,
+  MemoryImage,
+  MemoryStores,
+  MemoryStoresOptions,
+  Schedule,
+  StoreOperation,
+} from "./stores/memory/index.ts";
+export type { LogFormat, LogLevel } from "./observe/index.ts";
+export type { Logger } from "./domain/observe.ts";
 export type * from "./domain/ports.ts";
-export * from "./stores/memory/index.ts";
+export type {
+  Authentication,
+  Identity,
+  IdentityRef,
+  IdentityWrite,
+  TelemetryEvent,
+  TelemetryReader,
+} from "./domain/services.ts";

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import type { LogFileSystem } from "@hubwire/log";
+import { IotError, partitionCountDefault } from "@hubwire/protocol";
 import type { Clock } from "@hubwire/transport";
-import type { Stores } from "../../domain/ports.ts";
+import type { DocumentStore, Stores } from "../../domain/ports.ts";
 import { Health } from "../health.ts";
 import { documentStore, queueStore } from "./facades.ts";
 import { LogTelemetry } from "./log-telemetry.ts";
@@ -12,7 +13,7 @@ export type SqliteStoresOptions = {
   /** Holds `hub.db` and the folder `telemetry`; exists, and is this process's alone. */
   directory: string;
   clock: Clock;
-  /** For a new log; an existing one keeps its count. */
+  /** Partitions of the telemetry log: 4 for a new one unless given; an existing one keeps its count, and another is refused. */
   partitions?: number;
   /** Telemetry older than this is deleted, a segment at a time. Default: kept until `retentionBytes` says otherwise. */
   retentionMs?: number;
@@ -58,15 +59,16 @@ export async function openSqliteStores(options: SqliteStoresOptions): Promise<Sq
     },
     { clock, health, spawn: options.spawn ?? spawnWorker },
   );
+  const documents = documentStore(database);
   let telemetry: LogTelemetry;
   try {
-    telemetry = await openTelemetry(options, health);
+    telemetry = await openTelemetry(options, await fixedPartitions(documents, options), health);
   } catch (error) {
     await database.close();
     throw error;
   }
   return {
-    documents: documentStore(database),
+    documents,
     c2d: queueStore(database),
     telemetry,
     opened: { upgradedFrom: database.upgradedFrom, droppedBytes: telemetry.droppedBytes },
@@ -83,14 +85,38 @@ export async function openSqliteStores(options: SqliteStoresOptions): Promise<Sq
   };
 }
 
-function openTelemetry(options: SqliteStoresOptions, health: Health): Promise<LogTelemetry> {
-  const { clock, partitions, retentionMs, retentionBytes, segmentBytes, pendingBytesMax } = options;
+/** Stored before the log is made, so that an interrupted first start cannot make it with another count. */
+async function fixedPartitions(
+  documents: DocumentStore,
+  { partitions, directory }: SqliteStoresOptions,
+): Promise<number> {
+  const value = { partitions: partitions ?? partitionCountDefault };
+  const put = await documents.put("hub", "telemetry", value, "absent");
+  const stored = put.ok
+    ? value.partitions
+    : (put.current?.value as typeof value | undefined)?.partitions;
+  if (stored === undefined) {
+    throw new IotError("hub.data_corrupt", `${directory} does not say how many partitions it has`);
+  }
+  if (partitions === undefined || partitions === stored) return stored;
+  throw new IotError(
+    "argument.invalid",
+    `The telemetry in ${directory} has ${stored} partitions for good; ${partitions} were asked for`,
+  );
+}
+
+function openTelemetry(
+  options: SqliteStoresOptions,
+  partitions: number,
+  health: Health,
+): Promise<LogTelemetry> {
+  const { clock, retentionMs, retentionBytes, segmentBytes, pendingBytesMax } = options;
   return LogTelemetry.open({
     directory: join(options.directory, "telemetry"),
     nowMs: () => clock.wallMs(),
     endOfTurn: (callback) => clock.endOfTurn(callback),
     onHealth: (log) => health.set("telemetry", log.ok ? undefined : log.error.message),
-    ...(partitions !== undefined && { partitions }),
+    partitions,
     ...(retentionMs !== undefined && { retentionMs }),
     ...(retentionBytes !== undefined && { retentionBytes }),
     ...(segmentBytes !== undefined && { segmentBytes }),

@@ -1,0 +1,81 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import type { Clock } from "@hubwire/transport";
+import type { CleanUp } from "./clean-up.ts";
+import type { HubConfig } from "./config.ts";
+import { createAuthenticator, ensurePolicies } from "./domain/auth/index.ts";
+import { createC2d } from "./domain/c2d/index.ts";
+import { ConnectionRegistry } from "./domain/connections/index.ts";
+import { createIdentities } from "./domain/identities/index.ts";
+import { createMethods } from "./domain/methods/index.ts";
+import { createHubMetrics } from "./domain/observe.ts";
+import type { Logger } from "./domain/observe.ts";
+import type { Stores } from "./domain/ports.ts";
+import { createTelemetryReader, TelemetryIngest } from "./domain/telemetry/index.ts";
+import { createTwins } from "./domain/twins/index.ts";
+
+export type Domain = Awaited<ReturnType<typeof composeDomain>>;
+
+/** Every part of the domain, on these stores. Nobody can reach it yet. */
+export async function composeDomain(
+  config: HubConfig,
+  names: readonly string[],
+  parts: { stores: Stores; clock: Clock; logger: Logger; cleanUp: CleanUp },
+) {
+  const { stores, clock, logger, cleanUp } = parts;
+  const { documents } = stores;
+  const metrics = createHubMetrics();
+  const policies = await ensurePolicies(documents, randomBytes);
+  const identities = createIdentities({ documents, clock, randomBytes, c2d: stores.c2d });
+  const authenticator = createAuthenticator({
+    identities,
+    policies,
+    clock,
+    hostNames: names,
+    ...(config.clockToleranceS !== undefined && { clockToleranceS: config.clockToleranceS }),
+    ...(config.expiryGraceS !== undefined && { expiryGraceS: config.expiryGraceS }),
+    ...(config.strictUserName !== undefined && { strictUserName: config.strictUserName }),
+    ...(config.deviceCas !== undefined && { deviceCas: config.deviceCas }),
+  });
+  const connections = new ConnectionRegistry({ documents, identities, clock });
+  cleanUp.add(() => connections.dispose());
+  const c2d = createC2d({
+    store: stores.c2d,
+    identities,
+    clock,
+    metrics,
+    logger,
+    newMessageId: randomUUID,
+  });
+  const twins = createTwins({
+    documents,
+    identities,
+    connections,
+    clock,
+    trackingId: randomUUID,
+    logger,
+    c2d: c2d.service,
+  });
+  const methods = createMethods({ identities, connections, clock });
+  const ingest = new TelemetryIngest({
+    store: stores.telemetry,
+    metrics,
+    logger,
+    ...(config.limits?.telemetry && { limits: config.limits.telemetry }),
+  });
+  cleanUp.add(() => ingest.close());
+  // No lock outlives the hub that gave it.
+  await c2d.start();
+  cleanUp.add(() => c2d.stop());
+  return {
+    metrics,
+    policies,
+    identities,
+    authenticator,
+    connections,
+    c2d,
+    twins,
+    methods,
+    ingest,
+    telemetry: createTelemetryReader(stores.telemetry),
+  };
+}

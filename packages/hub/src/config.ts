@@ -1,0 +1,65 @@
+import type { Clock } from "@hubwire/transport";
+import type { Logger } from "./domain/observe.ts";
+import type { Stores } from "./domain/ports.ts";
+import type { TelemetryLimits } from "./domain/telemetry/index.ts";
+import type { MqttLimits } from "./listeners/mqtt/index.ts";
+import type { RestLimits } from "./listeners/rest/index.ts";
+import type { LogFormat, LogLevel } from "./observe/index.ts";
+
+export type RetentionConfig = {
+  /** Telemetry older than this is deleted. Default a day, as on Azure's free and basic tiers. */
+  hours?: number;
+  /** Disk space (or memory, without a data directory) that telemetry may take. Default 4 GiB (64 MiB). */
+  bytes?: number;
+};
+
+/** Every bound the hub keeps; each has a default that a test or a laptop never meets. */
+export type HubLimits = {
+  mqtt?: Partial<MqttLimits>;
+  rest?: Partial<RestLimits>;
+  telemetry?: Partial<TelemetryLimits>;
+  /** From the first byte of a TLS connection to the end of its handshake. Default 10 s. */
+  handshakeTimeoutMs?: number;
+  /** Documents and C2D queues on disk; past it writes fail as on a full disk. Default 4 GiB. */
+  documentsBytesMax?: number;
+};
+
+/** Everything `createHub` takes; all of it is optional. */
+export type HubConfig = {
+  /** Address to listen on. Default 127.0.0.1: nobody else on the network gets in unless you say so. */
+  host?: string;
+  /** MQTT over TLS. Default 8883, which official SDKs hard-code; 0 takes a free one. */
+  mqttPort?: number;
+  /** HTTPS. Default 443, which official SDKs hard-code, else 8443, else a free one; a port given here is taken or refused. */
+  httpsPort?: number;
+  /** Where everything is kept (made if missing, mode 0700). Without it everything is in memory. */
+  dataDirectory?: string;
+  /** The name in connection strings. Default localhost. */
+  hostName?: string;
+  /** More names the hub answers to; they go into its certificate. localhost, loopback addresses and the machine's name always are. */
+  hostNames?: readonly string[];
+  /** PEM texts of CAs whose certificates name devices by their CN. */
+  deviceCas?: readonly string[];
+  /** Partitions of the telemetry log, fixed when it is made. Default 4. */
+  partitions?: number;
+  /** How far a token's expiry may lie in the past at CONNECT, seconds. Default 300. */
+  clockToleranceS?: number;
+  /** How long a session outlives its token, seconds, at most 600. Default 300. */
+  expiryGraceS?: number;
+  /** Refuse a CONNECT without user name even with a valid certificate, as Azure does. Default false. */
+  strictUserName?: boolean;
+  /** What happens to topics the hub does not serve: the connection ends, as on Azure (`strict`, the default), or they are ignored. */
+  mode?: "strict" | "lenient";
+  retention?: RetentionConfig;
+  limits?: HubLimits;
+  /** Default `info`. */
+  logLevel?: LogLevel;
+  /** Default `json`. */
+  logFormat?: LogFormat;
+  /** Takes the log lines instead of standard error; `logLevel` and `logFormat` are then its own affair. */
+  logger?: Logger;
+  /** For tests: virtual time. Timers of TLS and HTTP stay real. */
+  clock?: Clock;
+  /** For tests: stores that fail or lag. The hub closes them when it stops. Not together with `dataDirectory`. */
+  stores?: Stores;
+};
