@@ -2,11 +2,14 @@
 export class Counters {
   readonly sequenceNumber: Float64Array;
   readonly offset: Float64Array;
+  /** Of the last record there was; 0 before the first. */
+  readonly lastOffset: Float64Array;
   readonly timeMs: Float64Array;
 
   constructor(partitions: number) {
     this.sequenceNumber = new Float64Array(partitions);
     this.offset = new Float64Array(partitions);
+    this.lastOffset = new Float64Array(partitions);
     this.timeMs = new Float64Array(partitions);
   }
 
@@ -23,7 +26,16 @@ export class Counters {
   assign(other: Counters): void {
     this.sequenceNumber.set(other.sequenceNumber);
     this.offset.set(other.offset);
+    this.lastOffset.set(other.lastOffset);
     this.timeMs.set(other.timeMs);
+  }
+
+  /** Counts one record of the partition that takes so many bytes, header included. */
+  count(partition: number, recordBytes: number): void {
+    const offset = this.offset[partition] ?? 0;
+    this.sequenceNumber[partition] = (this.sequenceNumber[partition] ?? 0) + 1;
+    this.lastOffset[partition] = offset;
+    this.offset[partition] = offset + recordBytes;
   }
 
   /** Takes over a batch's end; partitions that grew in it were last enqueued to at `timeMs`. */
@@ -33,5 +45,6 @@ export class Counters {
     }
     this.sequenceNumber.set(end.sequenceNumber);
     this.offset.set(end.offset);
+    this.lastOffset.set(end.lastOffset);
   }
 }

@@ -25,6 +25,8 @@ export type PartitionView = {
   nextSequenceNumber: number;
   firstOffset: number;
   nextOffset: number;
+  /** Of the newest record ever committed, kept or not; -1 when there never was one. */
+  lastOffset: number;
   /** Of the newest record ever committed, kept or not; 0 when there never was one. */
   lastEnqueuedTimeMs: number;
   isEmpty: boolean;
@@ -183,6 +185,7 @@ export class Log implements AsyncDisposable {
       nextSequenceNumber,
       firstOffset: first.offset[partition] ?? 0,
       nextOffset: this.#committed.offset[partition] ?? 0,
+      lastOffset: nextSequenceNumber === 0 ? -1 : (this.#committed.lastOffset[partition] ?? 0),
       lastEnqueuedTimeMs: this.#committed.timeMs[partition] ?? 0,
       isEmpty: firstSequenceNumber === nextSequenceNumber,
     };

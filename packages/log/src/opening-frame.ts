@@ -13,7 +13,8 @@ import {
  * The first frame of a segment: everything needed to read on when all older segments are gone.
  *
  *     after the frame header: 0 u32 salt, 4 u32 partitions, 8 u64 segment number, 16 u64 file size;
- *     then for each partition u64 next sequence number, u64 next offset, u64 last enqueued time
+ *     then for each partition u64 next sequence number, u64 next offset, u64 offset of the last
+ *     record, u64 its enqueued time
  */
 export type Opening = {
   salt: number;
@@ -28,7 +29,7 @@ export type Opening = {
 };
 
 const fixedBytes = frameHeaderBytes + 24;
-const partitionBytes = 24;
+const partitionBytes = 32;
 /** The salt is inside, so its own checksums start from a fixed number. */
 const seed = 0;
 
@@ -47,7 +48,8 @@ export function encodeOpening(opening: Opening): Buffer {
     const at = fixedBytes + p * partitionBytes;
     writeUint64(frame, counters.sequenceNumber[p] ?? 0, at);
     writeUint64(frame, counters.offset[p] ?? 0, at + 8);
-    writeUint64(frame, counters.timeMs[p] ?? 0, at + 16);
+    writeUint64(frame, counters.lastOffset[p] ?? 0, at + 16);
+    writeUint64(frame, counters.timeMs[p] ?? 0, at + 24);
   }
   const { position, timeMs } = opening;
   sealFrame(
@@ -72,7 +74,8 @@ export function decodeOpening(segment: Buffer): Opening | undefined {
     const at = fixedBytes + p * partitionBytes;
     counters.sequenceNumber[p] = readUint64(segment, at);
     counters.offset[p] = readUint64(segment, at + 8);
-    counters.timeMs[p] = readUint64(segment, at + 16);
+    counters.lastOffset[p] = readUint64(segment, at + 16);
+    counters.timeMs[p] = readUint64(segment, at + 24);
   }
   return {
     salt: segment.readUInt32LE(frameHeaderBytes),

@@ -79,8 +79,7 @@ export class PendingBatches {
     const bodyAt = at + recordHeaderBytes;
     this.#chunk.set(head, bodyAt);
     copyRange(chunk, start, end, this.#chunk, bodyAt + head.length);
-    counters.sequenceNumber[partition] = sequenceNumber + 1;
-    counters.offset[partition] = (counters.offset[partition] ?? 0) + recordBytes;
+    counters.count(partition, recordBytes);
     this.#tail = at + recordBytes;
     this.#records++;
     this.#pendingBytes += recordBytes;

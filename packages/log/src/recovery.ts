@@ -5,6 +5,8 @@ import { listSegments, makeDirectory, readWhole } from "./directory.ts";
 import type { LogFile } from "./file-system.ts";
 import { findMagic } from "./format.ts";
 import { LogError } from "./log-error.ts";
+import { openingBytes } from "./opening-frame.ts";
+import { partitionsMax } from "./options.ts";
 import type { LogSettings } from "./options.ts";
 import { corrupt, frameBehind, scanSegment } from "./scan.ts";
 import type { Scan } from "./scan.ts";
@@ -161,7 +163,9 @@ async function reuse(settings: LogSettings, found: Unopened): Promise<PreparedFi
     return undefined;
   }
   const file = await fileSystem.open(path, "readWrite");
-  if (!found.isZero) await zeroFill(file, 0, sizeBytes);
+  // Zeros may be in memory only, over an opening frame: after a sync that failed.
+  const until = found.isZero ? Math.min(openingBytes(partitionsMax), sizeBytes) : sizeBytes;
+  await zeroFill(file, 0, until);
   await file.datasync();
   return { file, path, number, sizeBytes };
 }

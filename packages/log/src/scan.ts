@@ -104,9 +104,7 @@ function countRecords(bytes: Buffer, at: number, frame: FrameHeader, counters: C
   let inOrder = true;
   const whole = eachRecord(bytes, at, frame, (partition, sequenceNumber, start, end) => {
     if (counters.sequenceNumber[partition] !== sequenceNumber) inOrder = false;
-    counters.sequenceNumber[partition] = sequenceNumber + 1;
-    counters.offset[partition] =
-      (counters.offset[partition] ?? 0) + recordHeaderBytes + end - start;
+    counters.count(partition, recordHeaderBytes + end - start);
     counters.timeMs[partition] = frame.timeMs;
   });
   return whole && inOrder;

@@ -20,8 +20,8 @@ export type SimulatedDiskOptions = {
 
 /**
  * A disk in memory that forgets what was not synced: bytes until `datasync` of their file, names until
- * `syncDirectory` of their directory. After `halt`, `kill` or `crash` operations of the old process never
- * complete; a new process simply goes on with the same object.
+ * `syncDirectory` of their directory. It outlives the processes that use it: give each its own
+ * `forProcess()`, and `kill` or `crash` ends the one before.
  */
 export class SimulatedDisk implements LogFileSystem {
   readonly #schedule: (complete: () => void, operation: DiskOperation) => void;
@@ -83,6 +83,24 @@ export class SimulatedDisk implements LogFileSystem {
       }
     };
     walk(this.#root);
+  }
+
+  /**
+   * The disk as a process that starts now sees it. Once that process is gone nothing it still does has an effect, and
+   * none of its calls returns.
+   */
+  forProcess(): LogFileSystem {
+    const life = this.#processLife;
+    const alive = <T>(operation: () => Promise<T>): Promise<T> =>
+      life === this.#processLife ? operation() : new Promise(() => {});
+    return {
+      mkdir: (path) => alive(() => this.mkdir(path)),
+      readdir: (path) => alive(() => this.readdir(path)),
+      open: (path, mode) => alive(() => this.open(path, mode)),
+      rename: (from, to) => alive(() => this.rename(from, to)),
+      unlink: (path) => alive(() => this.unlink(path)),
+      syncDirectory: (path) => alive(() => this.syncDirectory(path)),
+    };
   }
 
   /** Paths of all files, sorted. */

@@ -186,13 +186,17 @@ describe("the process", () => {
     expect(text(disk).slice(0, 4)).toBe("12d.");
   });
 
-  test("that was killed cannot write any more", async () => {
+  test("that was killed cannot write any more, nor open, nor unlink", async () => {
     const disk = await diskWithFile();
-    const file = await disk.open("/d/f", "readWrite");
+    const before = disk.forProcess();
+    const file = await before.open("/d/f", "readWrite");
     disk.kill();
-    void file.write(Buffer.from("ghost"), 0, 5, 0);
-    await new Promise(setImmediate);
-    expect(text(disk).slice(0, 4)).toBe("old.");
+    const settled: string[] = [];
+    const note = (): void => void settled.push("settled");
+    file.write(Buffer.from("ghost"), 0, 5, 0).then(note, note);
+    before.unlink("/d/f").then(note, note);
+    const after = await disk.forProcess().open("/d/f", "read");
+    expect([await after.size(), text(disk).slice(0, 4), settled]).toEqual([2048, "old.", []]);
   });
 
   test("can be driven by a virtual clock", async () => {
