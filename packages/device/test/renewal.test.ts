@@ -164,10 +164,7 @@ test("a sign function that fails is asked again; a connection in use does not su
   const sign = signWithKey(randomBytes(32).toString("base64"));
   let calls = 0;
   const client = await world.connect({
-    ...{ credentials: undefined },
-    ...world.options({
-      tokenLifetimeS: 60,
-    }),
+    tokenLifetimeS: 60,
     credentials: {
       hostName,
       ...identity,

@@ -8,7 +8,7 @@ import type { Uplink } from "./uplink.ts";
 export type Need = TopicFilter & {
   /** The hub delivers now; called after each connect. */
   onGranted: (nowMs: number) => void;
-  /** The hub answered 0x80. It is asked again after the next connect. */
+  /** The hub answered 0x80. It is asked again when somebody needs it again, and after the next connect. */
   onRefused: (error: IotError) => void;
 };
 
@@ -24,6 +24,7 @@ export class Subscriptions implements Machine {
   readonly #agenda: Agenda;
   readonly #needs = new Map<string, Need>();
   readonly #granted = new Set<string>();
+  readonly #refused = new Set<string>();
   readonly #asked = new Map<number, Asked>();
 
   constructor(settings: Settings, uplink: Uplink, agenda: Agenda) {
@@ -40,7 +41,8 @@ export class Subscriptions implements Machine {
 
   /** From now on, on every connection. Repeating it is harmless. */
   need(need: Need): void {
-    if (this.#needs.has(need.filter)) return;
+    const wasRefused = this.#refused.delete(need.filter);
+    if (this.#needs.has(need.filter) && !wasRefused) return;
     this.#needs.set(need.filter, need);
     if (this.#uplink.connected) this.#ask([need], this.#settings.clock.nowMs());
   }
@@ -51,6 +53,7 @@ export class Subscriptions implements Machine {
 
   disconnected(): void {
     this.#granted.clear();
+    this.#refused.clear();
     this.#asked.clear();
   }
 
@@ -64,6 +67,7 @@ export class Subscriptions implements Machine {
           "device.subscription_refused",
           `The hub did not grant ${need.filter}`,
         );
+        this.#refused.add(need.filter);
         this.#uplink.note(error);
         need.onRefused(error);
       } else {

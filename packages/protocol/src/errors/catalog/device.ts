@@ -99,11 +99,6 @@ export const deviceErrors = group({
     remedy:
       "Check the hub's tier: Basic has no cloud-to-device messages, methods and twins; check the api-version.",
   },
-  "device.message_not_held": {
-    retryable: false,
-    summary: "A cloud-to-device message can no longer be completed.",
-    remedy: "Complete each message once, while its client is open.",
-  },
 
   // Twin answers.
   "device.twin_refused": {
@@ -120,10 +115,5 @@ export const deviceErrors = group({
     retryable: true,
     summary: "The hub failed while serving a twin request (status 5xx).",
     remedy: "Try again later.",
-  },
-  "device.twin_answer_malformed": {
-    retryable: true,
-    summary: "The hub's answer to a twin request cannot be read.",
-    remedy: "Try again; if it lasts, report it to the server's maker.",
   },
 });
