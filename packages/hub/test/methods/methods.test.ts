@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { encodeUtf8 } from "@hubwire/protocol";
 import { expect, test } from "vitest";
 import { methodsInFlightMax, parseLossless } from "../../src/domain/methods/index.ts";
@@ -258,6 +259,30 @@ test("a device has a bounded number of calls waiting, and the others have their 
   connection.close();
   expect(new Set(await Promise.all(asked))).toEqual(new Set(["method.timeout"]));
   expect(methods.inFlight).toBe(0);
+});
+
+test("of two calls under way one is answered, and the other still ends with the connection", async () => {
+  const { methods, clock, connect, invoke } = await registered();
+  const connection = connect();
+  const first = invoke();
+  const second = refusal(invoke());
+  await clock.settle();
+  methods.respond(connection, ridOf(connection, 0), 200, encodeUtf8("1"));
+  expect(await first).toEqual({ status: 200, payload: 1 });
+  connection.close();
+  expect(await second).toBe("method.timeout");
+});
+
+test("a caller's signal is let go of when its call is over", async () => {
+  const { methods, clock, connect, invoke } = await registered();
+  const connection = connect();
+  const { signal } = new AbortController();
+  const answer = invoke({}, signal);
+  await clock.settle();
+  expect(getEventListeners(signal, "abort")).toHaveLength(1);
+  methods.respond(connection, "1", 200, encodeUtf8("1"));
+  await answer;
+  expect(getEventListeners(signal, "abort")).toHaveLength(0);
 });
 
 test("module methods go to the module", async () => {

@@ -312,6 +312,17 @@ test("with follow it sends what comes, and ends when the hub stops", async () =>
   expect(telemetry.listeners.size).toBe(0);
 });
 
+test("what is committed while a read is under way is not waited past", async () => {
+  const { call, telemetry } = await createRestWorld();
+  telemetry.duringRead = () => {
+    telemetry.duringRead = undefined;
+    telemetry.add(0);
+  };
+  const response = await call("GET", "/hubwire/events?follow=true&partition=0");
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  expect(numbersOf(parseLines(decodeUtf8((await reader.read()).value!)))).toEqual(["0:0"]);
+});
+
 test("a reader that takes nothing costs one round of reading, and none is left when it goes", async () => {
   const { call, telemetry } = await createRestWorld();
   for (let i = 0; i < 5_000; i++) telemetry.add(0);

@@ -16,6 +16,8 @@ export class FakeTelemetry implements TelemetryReader {
   readonly partitionCount = 2;
   readonly events: TelemetryEvent[] = [];
   reads = 0;
+  /** Something that happens between a read and its answer. */
+  duringRead: (() => void) | undefined;
   readonly listeners = new Set<() => void>();
 
   add(partition: number, more: Partial<TelemetryEvent> & { bag?: string; text?: string } = {}) {
@@ -62,6 +64,7 @@ export class FakeTelemetry implements TelemetryReader {
       return event.enqueuedTimeMs >= from.enqueuedTimeMs;
     };
     const own = this.events.filter((event) => event.partition === partition && isFrom(event));
+    this.duringRead?.();
     return own.slice(0, limits.recordsMax);
   }
   onCommit(listener: () => void): () => void {

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { encodeUtf8 } from "@hubwire/protocol";
 import { expect, test } from "vitest";
 import { generationKey } from "../../src/domain/services.ts";
-import { twinOperationsWaitingMax } from "../../src/domain/twins/index.ts";
+import { silentLogger } from "../../src/domain/observe.ts";
+import { createTwins, twinOperationsWaitingMax } from "../../src/domain/twins/index.ts";
 import { createWorld, device, failOnce, module, refusal, writeOf } from "../rest/world.ts";
 import type { Sent, World } from "../rest/world.ts";
 
@@ -179,6 +180,40 @@ test("reported properties sent by a service are ignored", async () => {
   const view = await twins.patch(device("d"), { properties: { reported: { a: 1 } } }, undefined);
   expect(view.twin["properties"]).toMatchObject({ reported: { $version: 1 } });
   expect(view.twin["properties"]).not.toHaveProperty("reported.a");
+});
+
+test("a device that did not subscribe to desired properties is not told, and misses nothing it can GET", async () => {
+  const { world, twins, connection } = await connected();
+  connection.kinds.delete("desired");
+  await twins.patch(device("d"), desired({ a: 1 }), undefined);
+  twins.get(connection, "r1");
+  await settle(world);
+  expect(connection.sent).toMatchObject([{ rid: "r1", body: { desired: { a: 1, $version: 2 } } }]);
+});
+
+test("two hubs on one store share a twin without losing a version", async () => {
+  const { world, twins, connection } = await connected();
+  const other = createTwins({
+    documents: world.stores.documents,
+    identities: world.identities,
+    connections: world.connections,
+    clock: world.clock,
+    trackingId: () => "t",
+    logger: silentLogger,
+  });
+  const { etag } = await twins.read(device("d"));
+  const writes = [0, 1, 2, 3].map((value) =>
+    (value % 2 === 0 ? twins : other).patch(
+      device("d"),
+      desired({ [`k${value}`]: value }),
+      undefined,
+    ),
+  );
+  const versions = (await Promise.all(writes)).map((view) => desiredOf(view)["$version"]);
+  expect(versions.toSorted()).toEqual([2, 3, 4, 5]);
+  expect(desiredOf(await other.read(device("d")))).toMatchObject({ k0: 0, k1: 1, k2: 2, k3: 3 });
+  expect(connection.sent).toHaveLength(4);
+  expect(await refusal(other.patch(device("d"), desired({}), etag))).toBe("etag.mismatch");
 });
 
 test("a service can send back the whole twin it read", async () => {

