@@ -23,6 +23,7 @@ import { OutstandingPackets } from "./outstanding.ts";
 import { refusalCode } from "./refusal.ts";
 import type { ClientEffect, Session } from "./session-contract.ts";
 import type { ConnectRequest, OutgoingMessage, TopicFilter } from "./types.ts";
+import { unexpected } from "./unexpected.ts";
 
 export type ClientSessionOptions = {
   /** Largest packet taken, fixed header included. A larger one is refused at its length prefix. */
@@ -384,19 +385,7 @@ export class ClientSession implements Session<ClientEffect> {
         return violation;
       }
       default:
-        return unexpected(this.#reader.header);
+        return unexpected(this.#reader.header, "server");
     }
   }
-}
-
-function unexpected(header: number): Violation {
-  const name = packetName(header);
-  const type = header >> 4;
-  if (type === PacketType.connack) {
-    return new Violation("mqtt.connack_repeated", "a second CONNACK on one connection");
-  }
-  if (type >= PacketType.pubrec && type <= PacketType.pubcomp) {
-    return new Violation("mqtt.qos2", `${name} belongs to QoS 2`);
-  }
-  return new Violation("mqtt.packet_wrong_direction", `a server sent ${name}`);
 }

@@ -16,6 +16,7 @@ import { ReceiptRing } from "./receipt-ring.ts";
 import { refusalCode } from "./refusal.ts";
 import type { ServerEffect, Session } from "./session-contract.ts";
 import type { ConnackCode, OutgoingMessage, SubackCode } from "./types.ts";
+import { unexpected } from "./unexpected.ts";
 
 export type ServerSessionOptions = {
   /** Largest packet taken, fixed header included. A larger one is refused at its length prefix. */
@@ -343,19 +344,7 @@ export class ServerSession implements Session<ServerEffect> {
         return undefined;
       }
       default:
-        return unexpected(header);
+        return unexpected(header, "client");
     }
   }
-}
-
-function unexpected(header: number): Violation {
-  const name = packetName(header);
-  const type = header >> 4;
-  if (type === PacketType.connect) {
-    return new Violation("mqtt.connect_repeated", "a second CONNECT on one connection");
-  }
-  if (type >= PacketType.pubrec && type <= PacketType.pubcomp) {
-    return new Violation("mqtt.qos2", `${name} belongs to QoS 2`);
-  }
-  return new Violation("mqtt.packet_wrong_direction", `a client sent ${name}`);
 }
