@@ -148,6 +148,7 @@ export async function createRestWorld(overrides: Partial<RestServices> = {}) {
         if (bytes.length > bytesMax) throw new IotError("request.too_large", "too large");
         return bytes;
       },
+      address: "192.0.2.1:50000",
       isLoopback: more.isLoopback ?? false,
       signal: more.signal ?? new AbortController().signal,
     };

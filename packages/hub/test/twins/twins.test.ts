@@ -210,7 +210,7 @@ test("two hubs on one store share a twin without losing a version", async () => 
     ),
   );
   const versions = (await Promise.all(writes)).map((view) => desiredOf(view)["$version"]);
-  expect(versions.toSorted()).toEqual([2, 3, 4, 5]);
+  expect(new Set(versions)).toEqual(new Set([2, 3, 4, 5]));
   expect(desiredOf(await other.read(device("d")))).toMatchObject({ k0: 0, k1: 1, k2: 2, k3: 3 });
   expect(connection.sent).toHaveLength(4);
   expect(await refusal(other.patch(device("d"), desired({}), etag))).toBe("etag.mismatch");

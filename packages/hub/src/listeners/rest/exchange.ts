@@ -12,6 +12,8 @@ export type RestRequest = {
    * @throws IotError `request.too_large` as soon as more than `bytesMax` are announced or have come
    */
   readBody(bytesMax: number): Promise<Uint8Array>;
+  /** The peer, for logs only, e.g. `127.0.0.1:50312`. */
+  address: string;
   /** Whether the peer is on this machine. */
   isLoopback: boolean;
   /** Aborts when the client went away, or when the hub cannot wait any longer (its reason is then an `IotError`). */

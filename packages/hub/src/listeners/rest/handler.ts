@@ -68,7 +68,8 @@ function refuse(
   { clock, logger }: RestServices,
 ): RestResponse {
   const told = tellFailure(becauseOf(thrown, request.signal), requestId, clock.wallMs());
-  const facts = { requestId, method: request.method, path: pathOf(request), code: told.code };
+  const { method, address } = request;
+  const facts = { requestId, address, method, path: pathOf(request), code: told.code };
   if (told.response.status === 401) {
     const reason = told.error instanceof Error ? told.error.message : "";
     logger.warn({ ...facts, reason }, "REST call refused");

@@ -43,6 +43,7 @@ export function toRestRequest(
     target: message.url ?? "",
     headers: joinHeaders(message),
     readBody: (bytesMax) => readBody(message, bytesMax, invite),
+    address: `${message.socket.remoteAddress ?? "unknown"}:${message.socket.remotePort ?? 0}`,
     isLoopback: isLoopbackAddress(message.socket.remoteAddress),
     signal,
   };
