@@ -21,20 +21,18 @@ const send = (world: World, ...bodies: string[]): Promise<unknown> =>
 type Delivered = { body: string; id: number | undefined; dup: boolean; qos: number };
 /** What the device got since the last look. */
 function delivered(device: RawClient): Delivered[] {
-  return device.received
-    .splice(0)
-    .flatMap((packet: Packet) =>
-      packet.cmd === "publish"
-        ? [
-            {
-              body: packet.payload.toString(),
-              id: packet.messageId,
-              dup: packet.dup,
-              qos: packet.qos,
-            },
-          ]
-        : [],
-    );
+  return device.received.splice(0).flatMap((packet: Packet) =>
+    packet.cmd === "publish"
+      ? [
+          {
+            body: packet.payload.toString(),
+            id: packet.messageId,
+            dup: packet.dup,
+            qos: packet.qos,
+          },
+        ]
+      : [],
+  );
 }
 const bodiesOf = (device: RawClient): string[] => delivered(device).map(({ body }) => body);
 const count = (world: World): Promise<number> => world.during(world.c2d.service.count("dev1"));
@@ -94,7 +92,7 @@ test("without a subscription nothing is delivered and nothing is lost", async ()
 test("no more than the window is under way, and each PUBACK lets the next one go", async () => {
   const world = await worldWithDevice({ listener: { limits: { c2dWindow: 3 } } });
   const device = await subscribed(world);
-  await send(world, ..."abcdefg");
+  await send(world, "a", "b", "c", "d", "e", "f", "g");
   expect(bodiesOf(device)).toEqual(["a", "b", "c"]);
   await device.send(puback(101));
   expect(bodiesOf(device)).toEqual(["d"]);

@@ -1,10 +1,4 @@
-import {
-  desiredTopic,
-  IotError,
-  methodRequestTopic,
-  payloadOf,
-  twinResponseTopic,
-} from "@hubwire/protocol";
+import { desiredTopic, IotError, methodRequestTopic, twinResponseTopic } from "@hubwire/protocol";
 import type {
   CloseEffect,
   ErrorCode,
@@ -19,14 +13,10 @@ import type { DeviceLink } from "../../domain/connections/index.ts";
 import { countCode } from "../../domain/observe.ts";
 import { identityKey } from "../../domain/services.ts";
 import type { Admission, IdentityRef, SubscriptionKind } from "../../domain/services.ts";
-import type {
-  OtherTopic,
-  TelemetryPublisher,
-  TelemetrySink,
-} from "../../domain/telemetry/index.ts";
-import { AcknowledgedRequest } from "./acknowledged-request.ts";
+import type { TelemetryPublisher, TelemetrySink } from "../../domain/telemetry/index.ts";
 import type { GatedSession } from "./gated-session.ts";
 import type { MqttParts } from "./parts.ts";
+import { handleRequest } from "./requests.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 /** How often the wall clock is looked at while a token is valid: it may jump. */
@@ -61,7 +51,8 @@ export class DeviceConnection implements DeviceLink, C2dPort, TelemetrySink {
   #held: Effect[] = [];
   #savesOpen = 0;
   #isStopping = false;
-  #warnedOfForeign = false;
+  /** Lenient mode tells of the first publish it ignores, and counts the others. */
+  hasWarnedOfForeign = false;
   #expiryTimer: Timer | undefined;
   #end: { code: ErrorCode; reason: string } | undefined;
 
@@ -160,7 +151,7 @@ export class DeviceConnection implements DeviceLink, C2dPort, TelemetrySink {
       const outcome = this.#publisher.publish(message);
       if (outcome === "taken") return true;
       if (outcome === "full") return false;
-      if (this.#state === "open") this.#request(outcome, message);
+      if (this.#state === "open") handleRequest(this.#parts, this, outcome, message);
     } catch (error) {
       this.#fail(error);
     }
@@ -219,60 +210,13 @@ export class DeviceConnection implements DeviceLink, C2dPort, TelemetrySink {
         this.#fail(error);
       },
     );
-    this.#track(save);
+    this.track(save);
   }
 
-  #track(work: Promise<void>): void {
+  /** Work that was accepted and should be finished before the hub stops. */
+  track(work: Promise<void>): void {
     this.#work.add(work);
     void work.finally(() => this.#work.delete(work));
-  }
-
-  // ---- requests on other topics ----
-
-  #request(topic: OtherTopic, message: IncomingMessage): void {
-    const { twins, methods, metrics } = this.#parts;
-    switch (topic.type) {
-      case "methodResponse":
-        metrics.methodResponses++;
-        methods.respond(this, topic.rid, topic.status, payloadOf(message));
-        return this.ackNow(message.receipt);
-      case "twinGet":
-        metrics.twinReads++;
-        twins.get(this, topic.rid);
-        return this.ackNow(message.receipt);
-      case "twinReport": {
-        metrics.twinReports++;
-        const body = payloadOf(message);
-        if (message.receipt === 0) return twins.report(this, topic.rid, topic.version, body);
-        const stored = new Promise<void>((resolve) => {
-          const request = new AcknowledgedRequest(this, () => {
-            this.ackNow(message.receipt);
-            resolve();
-          });
-          twins.report(request, topic.rid, topic.version, body);
-        });
-        return this.#track(stored);
-      }
-      case "certificateIssue":
-        return this.#foreign(message, "certificates are not issued over MQTT");
-      case "foreign":
-        if (topic.fatal) return this.#foreign(message, topic.why);
-        this.#parts.metrics.publishesIgnored++;
-        return this.ackNow(message.receipt);
-    }
-  }
-
-  #foreign(message: IncomingMessage, why: string): void {
-    const reason = `Publish to ${JSON.stringify(message.topic.slice(0, 200))}: ${why}`;
-    if (this.#parts.strict) return this.close("topic.foreign_publish", reason);
-    this.#parts.metrics.publishesIgnored++;
-    this.ackNow(message.receipt);
-    if (this.#warnedOfForeign) return;
-    this.#warnedOfForeign = true;
-    this.#parts.logger.warn(
-      { event: "publish_ignored", code: "topic.foreign_publish", reason, ...this.#who() },
-      "A publish was ignored; further ones on this connection are only counted",
-    );
   }
 
   // ---- telemetry's answers ----
@@ -392,7 +336,7 @@ export class DeviceConnection implements DeviceLink, C2dPort, TelemetrySink {
   #fail(error: unknown): void {
     if (error instanceof IotError) return this.close(error.code, error.message);
     this.#parts.logger.error(
-      { event: "internal_error", error, ...this.#who() },
+      { event: "internal_error", error, ...this.who() },
       "A connection failed in a way the hub did not foresee",
     );
     this.close("hub.internal", String(error));
@@ -411,7 +355,7 @@ export class DeviceConnection implements DeviceLink, C2dPort, TelemetrySink {
     const { code, reason } = this.#end ?? { code: "mqtt.connection_lost", reason: "" };
     metrics.connections--;
     countCode(metrics.disconnects, code);
-    logger.info({ event: "disconnected", code, reason, ...this.#who() }, "Device disconnected");
+    logger.info({ event: "disconnected", code, reason, ...this.who() }, "Device disconnected");
   }
 
   #detach(): void {
@@ -433,7 +377,8 @@ export class DeviceConnection implements DeviceLink, C2dPort, TelemetrySink {
     this.#expiryTimer = clock.at(lookAtMs, () => this.#watchExpiry(expiresAtMs));
   }
 
-  #who(): object {
+  /** For log lines. */
+  who(): object {
     return {
       clientId: identityKey(this.ref),
       address: this.#wire.driver.stream.peer.address,
