@@ -12,7 +12,7 @@ export const hostName = "hub.test";
 export const version = "api-version=2021-04-12";
 
 /** A telemetry log that is an array: what arrives is committed at once. */
-export class FakeTelemetry implements TelemetryReader {
+class FakeTelemetry implements TelemetryReader {
   readonly partitionCount = 2;
   readonly events: TelemetryEvent[] = [];
   reads = 0;
@@ -73,7 +73,7 @@ export class FakeTelemetry implements TelemetryReader {
   }
 }
 
-export type LogLine = { level: string; facts: Record<string, unknown>; message: string };
+type LogLine = { level: string; facts: Record<string, unknown>; message: string };
 
 /** The REST surface over the in-memory domain, with the real authenticator. */
 export async function createRestWorld(overrides: Partial<RestServices> = {}) {
@@ -168,8 +168,6 @@ export async function createRestWorld(overrides: Partial<RestServices> = {}) {
     handle,
   };
 }
-
-export type RestWorld = Awaited<ReturnType<typeof createRestWorld>>;
 
 export const jsonOf = (response: RestResponse): Record<string, unknown> =>
   JSON.parse(response.body as string) as Record<string, unknown>;

@@ -28,7 +28,7 @@ export type RestResponse = {
   body: string | ReadableStream<Uint8Array> | undefined;
 };
 
-export const jsonType = "application/json; charset=utf-8";
+const jsonType = "application/json; charset=utf-8";
 
 /** An answer with a JSON body. Keys may be in it, so no cache may keep it. */
 export const jsonResponse = (
