@@ -81,7 +81,7 @@ export class DirectMethods implements Methods {
 
   respond(connection: LiveConnection, rid: string, status: number, body: Uint8Array): void {
     const waiting = this.#byRid.get(rid);
-    if (waiting?.connection !== connection) return;
+    if (waiting?.connection === undefined || !isSame(waiting.connection, connection)) return;
     waiting.settle(readAnswer(status, body));
   }
 
@@ -153,12 +153,16 @@ export class DirectMethods implements Methods {
 
   #connectionClosed(connection: LiveConnection): void {
     for (const waiting of this.#byIdentity.get(identityKey(connection.ref)) ?? []) {
-      if (waiting.connection === connection) {
+      if (waiting.connection !== undefined && isSame(waiting.connection, connection)) {
         waiting.settle(unanswered(waiting, "before its connection closed"));
       }
     }
   }
 }
+
+/** By number, not by object: one day a connection may live in another thread. */
+const isSame = (one: LiveConnection, other: LiveConnection): boolean =>
+  one.connectionId === other.connectionId && identityKey(one.ref) === identityKey(other.ref);
 
 function checkCall(call: MethodCall): void {
   checkName(call.methodName);
