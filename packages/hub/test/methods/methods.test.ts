@@ -184,7 +184,8 @@ test("only the connection that was asked may answer", async () => {
   const rid = ridOf(second);
   methods.respond(stranger, rid, 200, encodeUtf8('"stranger"'));
   methods.respond(first, rid, 200, encodeUtf8('"first"'));
-  const sameNumber = { ...stranger, connectionId: second.connectionId } as FakeConnection;
+  const numbered = { connectionId: { value: second.connectionId } };
+  const sameNumber = Object.create(stranger, numbered) as FakeConnection;
   methods.respond(sameNumber, rid, 200, encodeUtf8('"same number"'));
   methods.respond(second, rid, 200, encodeUtf8('"second"'));
   expect(await answer).toEqual({ status: 200, payload: "second" });
