@@ -135,13 +135,17 @@ function problemIn(value: unknown, known: Readonly<Record<string, Check>>): stri
 function nearest(name: string, known: readonly string[]): string | undefined {
   const wanted = name.toLowerCase();
   const ranked = known
-    .map((candidate) => ({ candidate, steps: distance(wanted, candidate.toLowerCase()) }))
+    .map((candidate) => ({ candidate, steps: steps(wanted, candidate.toLowerCase()) }))
     .toSorted((a, b) => a.steps - b.steps);
   const best = ranked[0];
   return best !== undefined && best.steps <= Math.max(2, name.length / 3)
     ? best.candidate
     : undefined;
 }
+
+/** Half a name is as near as one typing mistake. */
+const steps = (given: string, known: string): number =>
+  given.length >= 4 && known.startsWith(given) ? 1 : distance(given, known);
 
 /** Levenshtein's: single-character edits from one text to the other. */
 function distance(a: string, b: string): number {

@@ -61,7 +61,8 @@ function lock(path: string): () => void {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(join(path, lockFile));
-    database.exec("BEGIN EXCLUSIVE");
+    // Nothing is ever written, so nothing needs a journal file.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (error) {
     database?.close();
     const { code, message } = toFailure(error);

@@ -58,7 +58,8 @@ async function start(
     directory === undefined
       ? await memoryCertificates(names, clock.wallMs())
       : await openCertificates(directory, names, clock.wallMs());
-  const domain = await composeDomain(config, names, { stores, clock, logger, cleanUp });
+  const answersTo = names.filter((name) => !name.startsWith("*"));
+  const domain = await composeDomain(config, answersTo, { stores, clock, logger, cleanUp });
   const { metrics } = domain;
   const metricsText = createMetricsText({ ...opened, metrics });
   const unreadyReason = (): string | undefined => stores.unhealthyReason;

@@ -68,13 +68,16 @@ export async function openMqtt(
 }
 
 /** A given port is taken or refused; otherwise 443, else 8443, else a free one, and the log says what that costs. */
-export async function openRest(config: HubConfig, parts: Parts): Promise<RestListener> {
-  const candidates =
-    config.httpsPort === undefined ? [standardHttpsPort, fallbackHttpsPort, 0] : [config.httpsPort];
+export async function openRest(
+  config: HubConfig,
+  parts: Parts,
+  fallbacks: readonly number[] = [standardHttpsPort, fallbackHttpsPort, 0],
+): Promise<RestListener> {
+  const candidates = config.httpsPort === undefined ? fallbacks : [config.httpsPort];
   for (const port of candidates) {
     try {
       const listener = await listenRest(config, parts, port);
-      if (candidates.length > 1 && port !== standardHttpsPort) tellCost(listener.port, parts);
+      if (candidates.length > 1 && port !== candidates[0]) tellCost(listener.port, parts);
       return listener;
     } catch (error) {
       if (port === candidates.at(-1) || !isAboutPort(error)) throw error;

@@ -31,6 +31,8 @@ export function createLogger({ level, format, sink }: LoggerOptions): Logger {
       level,
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      // Errors are made plain before pino sees them.
+      serializers: { err: (value: unknown) => value },
       formatters: { level: (label) => ({ level: label }) },
     },
     to,

@@ -11,7 +11,6 @@ export function breakableFileSystem() {
     read: (...where) => file.read(...where),
     write: (...what) => refuse().then(() => file.write(...what)),
     datasync: () => refuse().then(() => file.datasync()),
-    truncate: (length) => refuse().then(() => file.truncate(length)),
     close: () => file.close(),
   });
   const fileSystem: LogFileSystem = {

@@ -8,8 +8,9 @@ const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const workerFile = new URL(`./worker.${extension}`, import.meta.url);
 
 export type Spawn = (settings: WorkerSettings) => Worker;
+/** The thread needs none of the process's own flags, and some (`--input-type` of `node --eval`) would keep it from starting. */
 export const spawnWorker: Spawn = (settings) =>
-  new Worker(workerFile, { workerData: settings, name: "hubwire-documents" });
+  new Worker(workerFile, { workerData: settings, name: "hubwire-documents", execArgv: [] });
 
 const refusals: Readonly<Record<string, ErrorCode>> = {
   newer: "hub.data_newer_format",
