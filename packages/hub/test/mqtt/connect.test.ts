@@ -87,6 +87,10 @@ test("no line, error or metric shows a token, a signature or a key", async () =>
     await world.connect({ password: `${token}&skn=nobody` });
     await world.connect({ password: token.replace("sig=", "sig=AA") });
     await world.connect({ password: token.replace("SharedAccessSignature ", "") });
+    await world.connect({ clientId: token });
+    await world.connect({ username: token });
+    await world.connect({ username: `${token}/dev1` });
+    await world.connect({ username: `${signature}/dev1` });
   }
   const identity = await world.during(
     world.identities.find({ deviceId: "dev1", moduleId: undefined }),

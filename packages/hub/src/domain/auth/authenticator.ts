@@ -7,6 +7,7 @@ import {
 } from "@hubwire/protocol";
 import type { MqttUsername, ParsedSasToken } from "@hubwire/protocol";
 import type { Clock } from "@hubwire/transport";
+import { isShownId } from "./shown-id.ts";
 import { authMethodOf } from "./auth-method.ts";
 import { parseDeviceCas } from "./certificate-chain.ts";
 import type { DeviceCa } from "./certificate-chain.ts";
@@ -130,21 +131,26 @@ function readClaim(attempt: ConnectAttempt, options: Checked): Claim {
   if (attempt.clientId !== identityKey(ref)) {
     throw new IotError(
       "auth.client_id_mismatch",
-      `The client id is ${quote(attempt.clientId)}, the user name names ${quote(identityKey(ref))}`,
+      `The client id is ${shownId(attempt.clientId)}, the user name names ${shownId(identityKey(ref))}`,
     );
   }
   const hostNames = options.hostNames.length === 0 ? [username.hostName] : options.hostNames;
   return { ref, modelId: username.modelId, hostNames, isByClientId: false };
 }
 
+/** Nothing that may be a token is repeated in an error. */
+const shownId = (id: string): string => (isShownId(id) ? quote(id) : "no id");
+
 function requireHost({ hostName }: MqttUsername, hostNames: readonly string[]): void {
   const given = hostName.toLowerCase();
   const bare = given.replace(/:\d{1,5}$/, "");
   const known = hostNames.some((name) => [given, bare].includes(name.toLowerCase()));
   if (known || hostNames.length === 0) return;
+  // Somebody may have put a token where the host belongs.
+  const shown = /^[\w.:-]{1,255}$/.test(hostName) ? hostName : "something that is no host name";
   throw new IotError(
     "auth.host_mismatch",
-    `The user name is for ${quote(hostName)}; this hub is ${hostNames.join(", ")}`,
+    `The user name is for ${shown}; this hub is ${hostNames.join(", ")}`,
   );
 }
 

@@ -15,17 +15,24 @@ export type C2dDeliveryOptions = {
   cleanSessionPurges?: boolean;
 };
 
+/** One after the other through the door of a queue: `left` resolves when the one inside has given everything back. */
+type Turn = { left: Promise<void>; leave: () => void };
+
 /**
- * Who is being delivered to. One channel per queue at a time; a new one starts after the locks of the one before are
- * released, so a message is never under way on two connections.
+ * Who is being delivered to. One channel per queue at a time, from `attach` to the end of `detach`: a newer connection's
+ * channel waits until every lock of the older one is released, so a message is never under way on two connections and no
+ * release takes back the locks of another.
  */
 export class C2dDelivery {
   readonly #options: C2dDeliveryOptions;
   readonly #channels = new Map<string, C2dChannel>();
   /** Sessions of clients that are away and owe PUBACKs. */
   readonly #unacked = new Map<string, UnackedMessages>();
-  /** Releases under way, by queue. */
-  readonly #releasing = new Map<string, Promise<void>>();
+  /** The last one who came to each queue's door. */
+  readonly #turns = new Map<string, Turn>();
+  readonly #turnOf = new WeakMap<C2dChannel, Turn>();
+  /** Queues whose release failed: to be made up for before anything else. */
+  readonly #unreleased = new Set<string>();
 
   constructor(options: C2dDeliveryOptions) {
     this.#options = options;
@@ -44,21 +51,45 @@ export class C2dDelivery {
     port: C2dPort,
     options: { cleanSession: boolean },
   ): Promise<{ channel: C2dChannel; resend: ServerSnapshot | undefined }> {
-    const { store, clock, metrics } = this.#options;
     const queue = generationKey(port.ref, port.generationId);
-    await this.#released(queue);
-    if (options.cleanSession) {
+    const before = this.#turns.get(queue);
+    const turn = newTurn();
+    this.#turns.set(queue, turn);
+    await before?.left;
+    try {
+      return await this.#enter(queue, port, turn, options.cleanSession);
+    } catch (error) {
+      // Whether it had locked anything is not known.
+      this.#unreleased.add(queue);
+      this.#leave(queue, turn);
+      throw error;
+    }
+  }
+
+  async #enter(
+    queue: string,
+    port: C2dPort,
+    turn: Turn,
+    cleanSession: boolean,
+  ): Promise<{ channel: C2dChannel; resend: ServerSnapshot | undefined }> {
+    const { store, clock, metrics } = this.#options;
+    if (this.#unreleased.has(queue)) {
+      await store.release(queue, "all");
+      this.#unreleased.delete(queue);
+    }
+    if (cleanSession) {
       this.#unacked.delete(queue);
       if (this.#options.cleanSessionPurges !== false) await this.#purge(queue);
     }
     const expire = (): Promise<void> => this.expire(queue);
     const channel = new C2dChannel({ queue, store, clock, metrics, expire }, port);
-    this.#channels.set(queue, channel);
     const unacked = this.#unacked.get(queue);
-    if (unacked === undefined) return { channel, resend: undefined };
-    this.#unacked.delete(queue);
     // Without a QoS 1 subscription nothing may be sent again.
-    const resend = port.c2dQos === 1 ? await channel.resume(unacked) : undefined;
+    const resend =
+      unacked !== undefined && port.c2dQos === 1 ? await channel.resume(unacked) : undefined;
+    this.#unacked.delete(queue);
+    this.#channels.set(queue, channel);
+    this.#turnOf.set(channel, turn);
     return { channel, resend };
   }
 
@@ -67,9 +98,12 @@ export class C2dDelivery {
     const queue = generationKey(port.ref, port.generationId);
     const mayHoldLocks = channel.mayHoldLocks;
     const unacked = channel.close();
-    if (this.#channels.get(queue) === channel) this.#channels.delete(queue);
+    this.#channels.delete(queue);
     if (!options.cleanSession && unacked.sequences.size > 0) this.#unacked.set(queue, unacked);
-    if (mayHoldLocks) this.#release(queue);
+    const turn = this.#turnOf.get(channel);
+    if (turn === undefined) return;
+    if (mayHoldLocks) void this.#release(queue).finally(() => this.#leave(queue, turn));
+    else this.#leave(queue, turn);
   }
 
   /** Something was put into the queue. */
@@ -97,28 +131,24 @@ export class C2dDelivery {
     metrics.c2dPurged += (await store.purge(queue)).length;
   }
 
-  /** A release that failed is tried again when the device comes back; until then the locks run out by themselves. */
-  #release(queue: string): void {
-    const release = this.#released(queue)
-      .catch(() => {})
-      .then(() => this.#options.store.release(queue, "all"));
-    this.#releasing.set(queue, release);
-    release.then(
-      () => {
-        if (this.#releasing.get(queue) === release) this.#releasing.delete(queue);
-      },
-      () => {},
-    );
-  }
-
-  async #released(queue: string): Promise<void> {
-    const release = this.#releasing.get(queue);
-    if (release === undefined) return;
+  async #release(queue: string): Promise<void> {
     try {
-      await release;
-    } catch {
       await this.#options.store.release(queue, "all");
-      if (this.#releasing.get(queue) === release) this.#releasing.delete(queue);
+    } catch {
+      this.#unreleased.add(queue);
     }
   }
+
+  #leave(queue: string, turn: Turn): void {
+    if (this.#turns.get(queue) === turn) this.#turns.delete(queue);
+    turn.leave();
+  }
+}
+
+function newTurn(): Turn {
+  let leave = (): void => {};
+  const left = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
+  return { left, leave };
 }

@@ -2,6 +2,7 @@ import { describe, IotError, ServerSession } from "@hubwire/protocol";
 import type { CloseEffect, ConnectRequest, ErrorCode, ServerEffect } from "@hubwire/protocol";
 import { Driver } from "@hubwire/transport";
 import type { ByteStream, CloseCause } from "@hubwire/transport";
+import { isShownId } from "../../domain/auth/index.ts";
 import { countCode } from "../../domain/observe.ts";
 import type { Admission, ConnectAttempt } from "../../domain/services.ts";
 import { DeviceConnection } from "./device-connection.ts";
@@ -84,7 +85,7 @@ export class Reception {
   }
 
   async #receive(request: ConnectRequest): Promise<void> {
-    this.#clientId = request.clientId;
+    this.#clientId = isShownId(request.clientId) ? request.clientId : "(not an id)";
     const attempt = this.#parts.connections.beginAttempt();
     try {
       await this.#admit(request, attempt);
