@@ -75,9 +75,11 @@ test("the patch between two documents turns one into the other, and is empty onl
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
-  return Object.keys(value)
+  const members = Object.keys(value)
     .toSorted()
     .map((key) => [key, sorted(Object.getOwnPropertyDescriptor(value, key)?.value)]);
+  // Told apart from an array: a list of members is an object here.
+  return { members };
 }
 
 test("topics of repeated bags are the same string, of different bags different", () => {

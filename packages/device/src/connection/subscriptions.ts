@@ -44,7 +44,7 @@ export class Subscriptions implements Machine {
     const wasRefused = this.#refused.delete(need.filter);
     if (this.#needs.has(need.filter) && !wasRefused) return;
     this.#needs.set(need.filter, need);
-    if (this.#uplink.connected) this.#ask([need], this.#settings.clock.nowMs());
+    this.#ask([need], this.#settings.clock.nowMs());
   }
 
   connected(nowMs: number): void {
@@ -91,6 +91,7 @@ export class Subscriptions implements Machine {
   }
 
   #ask(needs: Need[], nowMs: number): void {
+    if (!this.#uplink.connected) return;
     const packetId = this.#uplink.session.subscribe(
       needs.map(({ filter, qos }) => ({ filter, qos })),
       nowMs,

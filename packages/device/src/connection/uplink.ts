@@ -94,14 +94,17 @@ export class Uplink implements Machine {
     return this.#status;
   }
 
-  /** Whether the session may be used at all. */
+  /**
+   * Whether the session may be used at all. The session knows before we do: in a batch of effects that ends with a close it
+   * is over already while the effects before the close are dealt with.
+   */
   get connected(): boolean {
-    return this.#phase === "up";
+    return this.#phase === "up" && this.session.connected;
   }
 
   /** Whether telemetry may be handed to the session: not while a renewal waits for the window to empty. */
   get accepting(): boolean {
-    return this.#phase === "up" && !this.#held;
+    return this.connected && !this.#held;
   }
 
   /** False while the hub takes less than is sent: hand over nothing new. */
@@ -127,7 +130,9 @@ export class Uplink implements Machine {
   /** A handler or request finished: a renewal may be waiting for it. */
   requestDone(): void {
     this.#owner.quieter();
-    if (this.#renewal?.stage === "requests") this.#advanceRenewal(this.#settings.clock.nowMs());
+    if (this.#renewal?.stage === "requests" && this.connected) {
+      this.#advanceRenewal(this.#settings.clock.nowMs());
+    }
   }
 
   start(): void {
@@ -150,7 +155,7 @@ export class Uplink implements Machine {
   close(failure?: IotError): void {
     if (this.#phase === "over") return;
     const nowMs = this.#settings.clock.nowMs();
-    const { connected } = this;
+    const wasUp = this.#phase === "up";
     const driver = this.#driver;
     this.#phase = "over";
     this.#driver = undefined;
@@ -159,7 +164,7 @@ export class Uplink implements Machine {
     this.#dropRenewal();
     driver?.apply(this.session.disconnect(nowMs));
     this.session.lost(nowMs);
-    if (connected) this.#owner.disconnected(nowMs);
+    if (wasUp) this.#owner.disconnected(nowMs);
     this.#setStatus(
       failure === undefined ? { state: "closed" } : { state: "failed", cause: failure },
     );
@@ -258,7 +263,7 @@ export class Uplink implements Machine {
         if (this.#driver === driver) this.#onClosed(cause);
       },
       onWritable: () => {
-        if (this.#driver === driver && this.#phase === "up") this.#owner.turn(clock.nowMs());
+        if (this.#driver === driver && this.connected) this.#owner.turn(clock.nowMs());
       },
     });
     this.#driver = driver;
@@ -273,7 +278,7 @@ export class Uplink implements Machine {
       else if (effect.type === "refused") this.#refused = this.#refusal(effect.returnCode);
       else if (effect.type !== "close") this.#owner.effect(effect, nowMs);
     }
-    if (this.#phase !== "up") return;
+    if (!this.connected) return;
     this.#owner.turn(nowMs);
     if (this.#renewal !== undefined) this.#advanceRenewal(nowMs);
   }

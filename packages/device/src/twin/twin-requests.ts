@@ -162,7 +162,7 @@ export class TwinRequests implements Machine {
   }
 
   #send(request: Request, nowMs: number): void {
-    if (request.sent || request.call.settled) return;
+    if (request.sent || request.call.settled || !this.#uplink.connected) return;
     request.sent = true;
     const { topic, payload } = request;
     this.#uplink.session.publish({ topic, payload, qos: 0 }, nowMs);

@@ -48,6 +48,10 @@ export class FakeHub {
   /** `connection`: 1 for the first. */
   readonly methodAnswers: { connection: number; status: number; rid: string; text: string }[] = [];
   readonly reports: unknown[] = [];
+  /** Texts of queued C2D messages the device completed. */
+  readonly completedTexts: string[] = [];
+  readonly #queued: string[] = [];
+  readonly #locked = new Map<number, string>();
   /** Packet ids of C2D messages the device acknowledged. */
   readonly completed: number[] = [];
   readonly refusals: string[] = [];
@@ -68,12 +72,14 @@ export class FakeHub {
     const number = ++this.opened;
     await this.script.onOpen?.(number, signal);
     const [ours, theirs] = memoryStreamPair({ clock: this.clock });
-    this.#serve(ours);
+    this.serve(ours);
     return theirs;
   };
 
   get current(): HubConnection {
-    const last = this.connections.findLast((connection) => !connection.closed);
+    const last = this.connections.findLast(
+      ({ closed, request }) => !closed && request !== undefined,
+    );
     if (last === undefined) throw new Error("no device is connected");
     return last;
   }
@@ -93,9 +99,23 @@ export class FakeHub {
 
   /** Forgets the device's session, as a hub does that lost its store. */
   forgetSession(): void {
+    this.#queued.unshift(...this.#locked.values());
+    this.#locked.clear();
     this.#hasSession = false;
     this.#subscriptions = new Set();
     this.#snapshot = undefined;
+  }
+
+  /** Queues a C2D message, as a service does: it is delivered whenever the device is there to take it. */
+  queueC2d(text: string): void {
+    this.#queued.push(text);
+    this.#deliverC2d();
+  }
+
+  #deliverC2d(): void {
+    if (!this.isConnected || !this.#subscriptions.has("devices/dev1/messages/devicebound/#"))
+      return;
+    for (const text of this.#queued.splice(0)) this.#locked.set(this.c2d(text), text);
   }
 
   c2d(text: string, properties: MessagePropertiesInput = {}): number {
@@ -131,7 +151,8 @@ export class FakeHub {
     return packetId;
   }
 
-  #serve(stream: ByteStream): void {
+  /** Takes a connection. */
+  serve(stream: ByteStream): void {
     const session = new ServerSession(
       {
         packetBytesMax: 300_000,
@@ -173,10 +194,13 @@ export class FakeHub {
           effect.packetId,
           effect.filters.map(({ qos }) => (qos === 0 ? 0 : 1)),
         );
+        this.#deliverC2d();
         return driver.touch();
       }
       case "published":
         this.completed.push(effect.packetId);
+        this.completedTexts.push(this.#locked.get(effect.packetId) ?? "");
+        this.#locked.delete(effect.packetId);
         return;
       case "message":
         return this.#message(connection, effect);
@@ -215,6 +239,7 @@ export class FakeHub {
         this.clock.nowMs(),
       ),
     );
+    this.#deliverC2d();
   }
 
   /** Tolerance 0: a token is refused from the second of its expiry on. */
