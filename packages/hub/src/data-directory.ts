@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { IotError } from "@hubwire/protocol";
-import type { ErrorCode } from "@hubwire/protocol";
+import { namingDiskErrors } from "./disk-error.ts";
 import { syncDirectory } from "./durable-file.ts";
 import { toFailure } from "./stores/sqlite/engine.ts";
 
@@ -19,11 +19,7 @@ export type DataDirectory = { readonly path: string; release(): void };
  */
 export async function openDataDirectory(directory: string): Promise<DataDirectory> {
   const path = resolve(directory);
-  try {
-    await prepare(path);
-  } catch (error) {
-    throw asIotError(error, path);
-  }
+  await namingDiskErrors(path, () => prepare(path));
   return { path, release: lock(path) };
 }
 
@@ -75,23 +71,4 @@ function lock(path: string): () => void {
   }
   const held = database;
   return () => held.close();
-}
-
-const codes: Readonly<Record<string, ErrorCode>> = {
-  EACCES: "hub.disk_read_only",
-  EPERM: "hub.disk_read_only",
-  EROFS: "hub.disk_read_only",
-  ENOSPC: "hub.disk_full",
-  EDQUOT: "hub.disk_full",
-  ENOTDIR: "argument.invalid",
-  EEXIST: "argument.invalid",
-};
-
-function asIotError(error: unknown, path: string): unknown {
-  const { code: systemCode, message } = error as NodeJS.ErrnoException;
-  const code = codes[systemCode ?? ""];
-  if (code === undefined) return error;
-  return new IotError(code, `The data directory ${path} cannot be used: ${message}`, {
-    cause: error,
-  });
 }

@@ -1,18 +1,25 @@
 import { open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { namingDiskErrors } from "./disk-error.ts";
 
 /** The text of a file; undefined when there is none. */
-export async function readOptional(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
+export function readOptional(path: string): Promise<string | undefined> {
+  return namingDiskErrors(path, async () => {
+    try {
+      return await readFile(path, "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  });
 }
 
 /** Replaces a file whole: whoever reads it, also after a power cut, finds the old text or the new one. */
-export async function writeDurably(path: string, text: string, mode: number): Promise<void> {
+export function writeDurably(path: string, text: string, mode: number): Promise<void> {
+  return namingDiskErrors(path, () => replace(path, text, mode));
+}
+
+async function replace(path: string, text: string, mode: number): Promise<void> {
   const temporary = `${path}.new`;
   // A leftover of a crash may have another mode, which opening it would keep.
   await rm(temporary, { force: true });

@@ -68,7 +68,7 @@ test("a device talks to a hub: telemetry, C2D, method, twin read, reported, desi
 });
 
 test("a back end sees the same hub over HTTPS, with each policy's own rights", async () => {
-  await using hub = await startHub();
+  await using hub = await startHub({ logLevel: "error" });
   const created = await call(hub, "PUT", `/devices/d-2?${version}`, { body: { deviceId: "d-2" } });
   expect(created.status).toBe(200);
   expect((await hub.identities.find({ deviceId: "d-2", moduleId: undefined }))?.status).toBe(
@@ -89,7 +89,11 @@ test("a back end sees the same hub over HTTPS, with each policy's own rights", a
 
 test("two hubs in one process are apart", async () => {
   await using one = await startHub();
-  await using two = await startHub({ partitions: 2, hostName: "two.localhost" });
+  await using two = await startHub({
+    partitions: 2,
+    hostName: "two.localhost",
+    logLevel: "error",
+  });
   expect(two.mqttPort).not.toBe(one.mqttPort);
   expect(two.telemetry.partitionCount).toBe(2);
   expect(two.hostName).toBe("two.localhost");
@@ -240,7 +244,7 @@ test("X.509 devices get a connection string that says so, and modules theirs", a
 });
 
 test("tokens for any of the hub's names are taken, for others refused", async () => {
-  await using hub = await startHub({ hostNames: ["plant-7.example"] });
+  await using hub = await startHub({ hostNames: ["plant-7.example"], logLevel: "error" });
   const { identity } = await hub.createDevice({ deviceId: "d" });
   if (identity.authentication.type !== "sas") throw new Error("expected keys");
   const { primaryKey } = identity.authentication;
