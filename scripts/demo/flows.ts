@@ -86,7 +86,7 @@ export async function roundAgainstLocalHub(
 
   await run(report, "twin read", async () => {
     const twin = await client.getTwin({ signal: deadline(signal) });
-    return `desired version ${twin.desired.$version}, reported version ${twin.reported.$version}`;
+    return `desired version ${twin.desiredVersion}, reported version ${twin.reportedVersion}`;
   });
 
   await run(report, "reported", async () => {
@@ -156,7 +156,7 @@ export async function roundAgainstAzure(
   });
   await run(report, "twin read", async () => {
     const twin = await client.getTwin({ signal: deadline(signal) });
-    return `desired version ${twin.desired.$version}, reported version ${twin.reported.$version}`;
+    return `desired version ${twin.desiredVersion}, reported version ${twin.reportedVersion}`;
   });
   await run(report, "reported", async () => {
     const { version } = await client.reportProperties(

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { IotError } from "@hubwire/protocol";
 import { InvalidArgumentError } from "commander";
 
@@ -32,5 +33,15 @@ export function parseJsonArgument(name: string, text: string): unknown {
       `${name} is not JSON: ${error instanceof Error ? error.message : String(error)}. ` +
         `In a shell, put it in single quotes: '{"key":"value"}'.`,
     );
+  }
+}
+
+/** A file named on the command line. @throws IotError `cli.usage` that says what it was for */
+export function readTextFile(file: string, what: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new IotError("cli.usage", `${what} cannot be read: ${reason}`, { cause });
   }
 }

@@ -7,6 +7,11 @@ if (major < 22 || (major === 22 && minor < 13)) {
   );
   process.exitCode = 2;
 } else {
+  // A reader that went away (`| head`) ends the command quietly instead of failing it.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(0);
+  });
   const { main } = await import("./main.ts");
   process.exitCode = await main(process.argv.slice(2));
 }

@@ -3,7 +3,7 @@ import { createOutput, type Output } from "./output.ts";
 import { RestClient } from "./service/rest-client.ts";
 import { defaultDataDirectory, resolveTarget, type Target } from "./target.ts";
 
-export type GlobalOptions = {
+type GlobalOptions = {
   json?: boolean;
   connectionString?: string;
   ca?: string;
@@ -14,35 +14,28 @@ export type GlobalOptions = {
 export type Context = {
   output: Output;
   dataDirectory: string;
+  /** `--ca`, a file. */
+  ca: string | undefined;
   target(): Target;
-  rest(): RestClient;
 };
 
 export function contextOf(command: Command): Context {
-  const options = command.optsWithGlobals<GlobalOptions>();
-  const dataDirectory = options.data ?? defaultDataDirectory;
-  const target = (): Target =>
-    resolveTarget({
-      data: dataDirectory,
-      ...(options.connectionString === undefined
-        ? {}
-        : { connectionString: options.connectionString }),
-      ...(options.ca === undefined ? {} : { ca: options.ca }),
-    });
+  const { json, connectionString, ca, data } = command.optsWithGlobals<GlobalOptions>();
+  const dataDirectory = data ?? defaultDataDirectory;
   return {
-    output: createOutput(options.json === true),
+    output: createOutput(json === true),
     dataDirectory,
-    target,
-    rest: () => new RestClient(target()),
+    ca,
+    target: () => resolveTarget({ data: dataDirectory, connectionString, ca }),
   };
 }
 
 /** Runs `work` with a client that is closed afterwards, whatever happens. */
 export async function withRest<T>(
-  context: Context,
+  target: Target,
   work: (client: RestClient) => Promise<T>,
 ): Promise<T> {
-  const client = context.rest();
+  const client = new RestClient(target);
   try {
     return await work(client);
   } finally {

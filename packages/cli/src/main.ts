@@ -1,8 +1,11 @@
+import { IotError } from "@hubwire/protocol";
 import { Command, CommanderError } from "commander";
 import { addDeviceCommands } from "./commands/device.ts";
 import { addHubCommands } from "./commands/hub.ts";
-import { addMessageCommands } from "./commands/messages.ts";
+import { addC2dCommands } from "./commands/c2d.ts";
+import { addMonitorCommand } from "./commands/monitor.ts";
 import { addSasCommand } from "./commands/sas.ts";
+import { addSendCommand } from "./commands/send.ts";
 import { addTwinAndMethodCommands } from "./commands/twin-and-method.ts";
 import { ExitCode, printError } from "./output.ts";
 
@@ -15,7 +18,6 @@ export function createProgram(): Command {
     .option("--data <directory>", "the local hub's data directory (default .hubwire)")
     .option("--connection-string <string>", "service connection string of another hub")
     .option("--ca <file>", "PEM of a CA to trust besides the usual ones")
-    .showHelpAfterError("(see --help)")
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
       "after",
@@ -34,7 +36,9 @@ Exit codes: 0 done, 1 failed (the message says why and what to do), 2 wrong usag
     );
   addHubCommands(program);
   addDeviceCommands(program);
-  addMessageCommands(program);
+  addSendCommand(program);
+  addC2dCommands(program);
+  addMonitorCommand(program);
   addTwinAndMethodCommands(program);
   addSasCommand(program);
   return program;
@@ -42,18 +46,46 @@ Exit codes: 0 done, 1 failed (the message says why and what to do), 2 wrong usag
 
 /** Runs one command line. @returns the exit code */
 export async function main(args: readonly string[]): Promise<number> {
-  const program = createProgram().exitOverride();
-  for (const command of allCommands(program)) command.exitOverride();
+  const json = wantsJson(args);
+  const program = createProgram();
+  for (const command of [program, ...allCommands(program)]) {
+    command.exitOverride();
+    // What commander has to say about wrong usage is printed below, once, in the form asked for.
+    command.configureOutput({ outputError: () => {} });
+    if (json) command.configureOutput({ writeErr: () => {} });
+  }
   try {
     await program.parseAsync([...args], { from: "user" });
     return ExitCode.ok;
   } catch (error) {
-    if (error instanceof CommanderError) {
-      return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
-    }
-    printError(error, args.includes("--json"));
-    return isUsageError(error) ? ExitCode.usage : ExitCode.failed;
+    return tell(error, json);
   }
+}
+
+function tell(thrown: unknown, json: boolean): number {
+  if (thrown instanceof CommanderError) {
+    if (thrown.exitCode === 0) return ExitCode.ok;
+    // A command that only has subcommands was given none: its help has been shown.
+    const isHelp = thrown.code === "commander.help";
+    if (isHelp && !json) return ExitCode.usage;
+    const said = thrown.message.replace(/^error: /u, "");
+    const message = isHelp ? "A subcommand is missing." : `${capitalized(said)}.`;
+    printError(new IotError("cli.usage", message.replace(/\.\.$/u, ".")), json);
+    return ExitCode.usage;
+  }
+  if (thrown instanceof IotError && thrown.code === "call.aborted") return ExitCode.interrupted;
+  printError(thrown, json);
+  return thrown instanceof IotError && thrown.code === "cli.usage"
+    ? ExitCode.usage
+    : ExitCode.failed;
+}
+
+const capitalized = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
+
+/** Known before the rest is parsed, so that even a mistake in the rest is told in JSON. */
+function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  return args.slice(0, end < 0 ? args.length : end).includes("--json");
 }
 
 function* allCommands(command: Command): Generator<Command> {
@@ -62,6 +94,3 @@ function* allCommands(command: Command): Generator<Command> {
     yield* allCommands(child as Command);
   }
 }
-
-const isUsageError = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && error.code === "cli.usage";

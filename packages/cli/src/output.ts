@@ -11,12 +11,6 @@ export type Output = {
   note(text: string): void;
 };
 
-/** A reader that went away (`| head`) ends output quietly instead of failing the command. */
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(ExitCode.ok);
-});
-
 export function createOutput(json: boolean): Output {
   return {
     json,
@@ -64,16 +58,12 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
-/** Ends a command that runs until it is told to stop: the first Ctrl-C aborts, the second leaves at once. */
-export function interruptSignal(): AbortSignal {
-  const controller = new AbortController();
-  let asked = 0;
-  const onSignal = (): void => {
-    asked += 1;
-    if (asked > 1) process.exit(ExitCode.interrupted);
-    controller.abort();
-  };
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
-  return controller.signal;
-}
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const control = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029]/gu;
+
+/** Text of a device's choosing, for a terminal: it moves no cursor, changes no colour and starts no line. */
+export const shown = (text: string): string =>
+  text.replaceAll(control, (unit) => {
+    if (unit === "\n") return String.raw`\n`;
+    return String.raw`\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });

@@ -1,19 +1,12 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { IotError, parseServiceConnectionString } from "@hubwire/protocol";
-
-/** What a running local hub leaves in its data directory for the command: `hub.json`, mode 0600. */
-export type HubFile = {
-  /** Service connection string of the `iothubowner` policy, with the HTTPS port when it is not 443. */
-  connectionString: string;
-  hostName: string;
-  mqttPort: number;
-  httpsPort: number;
-  caFile: string;
-};
+import type { HubFile } from "@hubwire/hub";
+import { readTextFile } from "./arguments.ts";
 
 /** The hub a command talks to. */
 export type Target = {
+  /** Without port. */
   hostName: string;
   httpsPort: number;
   mqttPort: number;
@@ -22,21 +15,37 @@ export type Target = {
   /** PEM added to the roots; undefined for the real Azure. */
   ca: string | undefined;
   caFile: string | undefined;
+  /** Absolute, when it is the hub of a data directory on this machine. */
+  localDirectory: string | undefined;
 };
 
-export type TargetOptions = { connectionString?: string; ca?: string; data: string };
+export type TargetOptions = {
+  connectionString: string | undefined;
+  ca: string | undefined;
+  data: string;
+};
 
 export const defaultDataDirectory = ".hubwire";
 
+/**
+ * What the hub of a data directory left for this command (`hub.json`); undefined when there is no such file.
+ * @throws IotError `hub.data_corrupt` when it cannot be read
+ */
 export function readHubFile(dataDirectory: string): HubFile | undefined {
-  const path = join(dataDirectory, "hub.json");
-  if (!existsSync(path)) return undefined;
-  return JSON.parse(readFileSync(path, "utf8")) as HubFile;
+  const path = join(resolve(dataDirectory), "hub.json");
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as HubFile;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    const reason = cause instanceof SyntaxError ? "it is not JSON" : String(cause);
+    throw new IotError("hub.data_corrupt", `${path} cannot be read: ${reason}`, { cause });
+  }
 }
 
-function splitPort(hostName: string, port: number): [string, number] {
+/** `host:port` apart; 443 when there is no port. */
+export function splitPort(hostName: string, defaultPort: number): [string, number] {
   const match = /^(?<host>.*):(?<port>\d{1,5})$/u.exec(hostName);
-  if (match?.groups === undefined) return [hostName, port];
+  if (match?.groups === undefined) return [hostName, defaultPort];
   return [match.groups["host"] ?? hostName, Number(match.groups["port"])];
 }
 
@@ -46,9 +55,9 @@ function splitPort(hostName: string, port: number): [string, number] {
  * @throws IotError `cli.no_hub` when none of them says
  */
 export function resolveTarget(options: TargetOptions): Target {
+  const given = options.connectionString ?? (process.env["IOTHUB_CONNECTION_STRING"] || undefined);
   const local = readHubFile(options.data);
-  const text =
-    options.connectionString ?? process.env["IOTHUB_CONNECTION_STRING"] ?? local?.connectionString;
+  const text = given ?? local?.connectionString;
   if (text === undefined) {
     throw new IotError(
       "cli.no_hub",
@@ -57,6 +66,7 @@ export function resolveTarget(options: TargetOptions): Target {
   }
   const parsed = parseServiceConnectionString(text);
   const [hostName, httpsPort] = splitPort(parsed.hostName, 443);
+  // Its own connection string, pasted, still means the local hub: with its CA and its MQTT port.
   const isLocal = local !== undefined && text === local.connectionString;
   const caFile = options.ca ?? (isLocal ? local.caFile : undefined);
   return {
@@ -65,7 +75,8 @@ export function resolveTarget(options: TargetOptions): Target {
     mqttPort: isLocal ? local.mqttPort : 8883,
     policyName: parsed.sharedAccessKeyName,
     key: parsed.sharedAccessKey,
-    ca: caFile === undefined ? undefined : readFileSync(caFile, "utf8"),
+    ca: caFile === undefined ? undefined : readTextFile(caFile, "The CA"),
     caFile,
+    localDirectory: isLocal ? resolve(options.data) : undefined,
   };
 }

@@ -11,13 +11,11 @@ export type DeviceJson = {
   deviceId: string;
   status: string;
   connectionState: string;
-  etag: string;
   cloudToDeviceMessageCount: number;
   lastActivityTime: string;
   authentication: {
     type: string;
-    symmetricKey: { primaryKey: string | null; secondaryKey: string | null } | null;
-    x509Thumbprint: { primaryThumbprint: string | null; secondaryThumbprint: string | null } | null;
+    symmetricKey: { primaryKey: string | null } | null;
   };
 };
 
@@ -27,37 +25,39 @@ export async function readDevice(client: RestClient, deviceId: string): Promise<
   return (await client.call({ method: "GET", path: devicePath(deviceId) })) as DeviceJson;
 }
 
+/** The primary key; undefined for a device that authenticates with a certificate. */
+export const keyOf = ({ authentication }: DeviceJson): string | undefined =>
+  authentication.symmetricKey?.primaryKey || undefined;
+
 /** What to give a device, so that it connects to the hub this command talks to. */
 export function connectionStringFor(target: Target, device: DeviceJson): string {
-  const hostName =
-    target.mqttPort === 8883 ? target.hostName : `${target.hostName}:${target.mqttPort}`;
-  const key = device.authentication.symmetricKey?.primaryKey;
+  const key = keyOf(device);
   return formatDeviceConnectionString({
-    hostName,
+    hostName: target.mqttPort === 8883 ? target.hostName : `${target.hostName}:${target.mqttPort}`,
     deviceId: device.deviceId,
-    auth:
-      key === undefined || key === null || key === ""
-        ? { type: "x509" }
-        : { type: "key", sharedAccessKey: key },
+    auth: key === undefined ? { type: "x509" } : { type: "key", sharedAccessKey: key },
   });
 }
 
 type CreateOptions = { thumbprint?: string; secondaryThumbprint?: string; caSigned?: boolean };
 
-function authenticationOf(options: CreateOptions): object {
-  if (options.thumbprint !== undefined && options.caSigned === true) {
+function authenticationOf({ thumbprint, secondaryThumbprint, caSigned }: CreateOptions): object {
+  if (thumbprint !== undefined && caSigned === true) {
     throw new IotError("cli.usage", "--thumbprint and --ca-signed exclude each other.");
   }
-  if (options.thumbprint !== undefined) {
+  if (thumbprint === undefined && secondaryThumbprint !== undefined) {
+    throw new IotError("cli.usage", "--secondary-thumbprint needs --thumbprint.");
+  }
+  if (thumbprint !== undefined) {
     return {
       type: "selfSigned",
       x509Thumbprint: {
-        primaryThumbprint: options.thumbprint,
-        secondaryThumbprint: options.secondaryThumbprint ?? null,
+        primaryThumbprint: thumbprint,
+        secondaryThumbprint: secondaryThumbprint ?? null,
       },
     };
   }
-  if (options.caSigned === true) return { type: "certificateAuthority" };
+  if (caSigned === true) return { type: "certificateAuthority" };
   return { type: "sas", symmetricKey: { primaryKey: "", secondaryKey: "" } };
 }
 
@@ -70,34 +70,42 @@ export function addDeviceCommands(program: Command): void {
     .option("--thumbprint <hex>", "X.509: SHA-1 or SHA-256 thumbprint of the device's certificate")
     .option("--secondary-thumbprint <hex>", "X.509: a second accepted thumbprint")
     .option("--ca-signed", "X.509: any certificate with CN = device id signed by a trusted CA")
-    .addHelpText("after", "\nExample:\n  $ hubwire device create thermostat-1")
+    .addHelpText(
+      "after",
+      `\nExamples:
+  $ hubwire device create thermostat-1
+  $ hubwire device create camera-1 --ca-signed`,
+    )
     .action(async (deviceId: string, options: CreateOptions, command: Command) => {
       const context = contextOf(command);
-      const created = await withRest(context, async (client) => {
-        const body = { deviceId, status: "enabled", authentication: authenticationOf(options) };
-        return (await client.call({
+      const authentication = authenticationOf(options);
+      const target = context.target();
+      const created = (await withRest(target, (client) =>
+        client.call({
           method: "PUT",
           path: devicePath(deviceId),
-          body,
-        })) as DeviceJson;
-      });
-      const target = context.target();
+          body: { deviceId, status: "enabled", authentication },
+        }),
+      )) as DeviceJson;
       const connectionString = connectionStringFor(target, created);
+      const { caFile } = target;
       context.output.line(connectionString, {
         device: created,
         connectionString,
-        caFile: target.caFile ?? null,
+        caFile: caFile ?? null,
       });
-      if (target.caFile !== undefined) context.output.note(`CA file: ${target.caFile}`);
+      if (caFile !== undefined) context.output.note(`CA file: ${caFile}`);
     });
 
   device
     .command("show <deviceId>")
     .description("one device: state, authentication and connection string")
+    .addHelpText("after", "\nExample:\n  $ hubwire device show thermostat-1")
     .action(async (deviceId: string, _options: object, command: Command) => {
       const context = contextOf(command);
-      const found = await withRest(context, (client) => readDevice(client, deviceId));
-      const connectionString = connectionStringFor(context.target(), found);
+      const target = context.target();
+      const found = await withRest(target, (client) => readDevice(client, deviceId));
+      const connectionString = connectionStringFor(target, found);
       context.output.line(
         table([
           ["device", found.deviceId],
@@ -105,7 +113,7 @@ export function addDeviceCommands(program: Command): void {
           ["connection", found.connectionState],
           ["authentication", found.authentication.type],
           ["C2D messages waiting", String(found.cloudToDeviceMessageCount)],
-          ["last activity", found.lastActivityTime],
+          ["last activity", lastActivity(found.lastActivityTime)],
           ["connection string", connectionString],
         ]),
         { device: found, connectionString },
@@ -116,17 +124,12 @@ export function addDeviceCommands(program: Command): void {
     .command("list")
     .description("all devices, at most 1000")
     .option("--top <n>", "how many at most", wholeNumber(1, 1000), 1000)
+    .addHelpText("after", "\nExample:\n  $ hubwire device list --json")
     .action(async (options: { top: number }, command: Command) => {
       const context = contextOf(command);
-      const devices = await withRest(
-        context,
-        async (client) =>
-          (await client.call({
-            method: "GET",
-            path: "/devices",
-            query: { top: String(options.top) },
-          })) as DeviceJson[],
-      );
+      const devices = (await withRest(context.target(), (client) =>
+        client.call({ method: "GET", path: "/devices", query: { top: String(options.top) } }),
+      )) as DeviceJson[];
       if (context.output.json) {
         for (const found of devices) context.output.line("", found);
         return;
@@ -150,11 +153,15 @@ export function addDeviceCommands(program: Command): void {
   device
     .command("delete <deviceId>")
     .description("delete a device with its twin and its waiting messages")
+    .addHelpText("after", "\nExample:\n  $ hubwire device delete thermostat-1")
     .action(async (deviceId: string, _options: object, command: Command) => {
       const context = contextOf(command);
-      await withRest(context, (client) =>
+      await withRest(context.target(), (client) =>
         client.call({ method: "DELETE", path: devicePath(deviceId), ifMatch: "*" }),
       );
       context.output.line(`Deleted ${deviceId}.`, { deleted: deviceId });
     });
 }
+
+/** Azure's way to say never. */
+const lastActivity = (time: string): string => (time.startsWith("0001-01-01") ? "never" : time);

@@ -1,9 +1,11 @@
-import { createHmac } from "node:crypto";
 import { IotError, buildSasToken } from "@hubwire/protocol";
 import type { Command } from "commander";
 import { wholeNumber } from "../arguments.ts";
-import { contextOf, withRest } from "../context.ts";
-import { readDevice } from "./device.ts";
+import { contextOf, withRest, type Context } from "../context.ts";
+import { signWith } from "../sign.ts";
+import { keyOf, readDevice } from "./device.ts";
+
+type Signed = { resource: string; key: string; policyName?: string };
 
 export function addSasCommand(program: Command): void {
   program
@@ -20,39 +22,27 @@ export function addSasCommand(program: Command): void {
     .action(
       async (deviceId: string | undefined, options: { lifetime: number }, command: Command) => {
         const context = contextOf(command);
-        const target = context.target();
-        let key = target.key;
-        let resource = target.hostName;
-        if (deviceId !== undefined) {
-          const found = await withRest(context, (client) => readDevice(client, deviceId));
-          const deviceKey = found.authentication.symmetricKey?.primaryKey;
-          if (deviceKey === undefined || deviceKey === null || deviceKey === "") {
-            throw new IotError(
-              "cli.usage",
-              `${deviceId} authenticates with ${found.authentication.type}; it has no key to sign with.`,
-            );
-          }
-          key = deviceKey;
-          resource = `${target.hostName}/devices/${deviceId}`;
-        }
+        const { resource, key, policyName } = await whatToSign(context, deviceId);
         const expiresAtS = Math.floor(Date.now() / 1000) + options.lifetime;
-        const sign = (text: string): Promise<string> =>
-          Promise.resolve(
-            createHmac("sha256", Buffer.from(key, "base64")).update(text).digest("base64"),
-          );
-        const token = await buildSasToken(
-          {
-            resource,
-            expiresAtS,
-            ...(deviceId === undefined ? { policyName: target.policyName } : {}),
-          },
-          sign,
-        );
-        context.output.line(token, {
-          token,
-          resource,
-          expiresAt: new Date(expiresAtS * 1000).toISOString(),
-        });
+        const scope = { resource, expiresAtS, ...(policyName === undefined ? {} : { policyName }) };
+        const token = await buildSasToken(scope, signWith(key));
+        const expiresAt = new Date(expiresAtS * 1000).toISOString();
+        context.output.line(token, { token, resource, expiresAt });
       },
     );
+}
+
+async function whatToSign(context: Context, deviceId: string | undefined): Promise<Signed> {
+  const target = context.target();
+  const { hostName, key, policyName } = target;
+  if (deviceId === undefined) return { resource: hostName, key, policyName };
+  const found = await withRest(target, (client) => readDevice(client, deviceId));
+  const deviceKey = keyOf(found);
+  if (deviceKey === undefined) {
+    throw new IotError(
+      "cli.usage",
+      `${deviceId} authenticates with a certificate (${found.authentication.type}): it has no key to sign with and needs no token.`,
+    );
+  }
+  return { resource: `${hostName}/devices/${deviceId}`, key: deviceKey };
 }

@@ -10,9 +10,10 @@ export function addTwinAndMethodCommands(program: Command): void {
   twin
     .command("get <deviceId>")
     .description("print the whole twin")
+    .addHelpText("after", "\nExample:\n  $ hubwire twin get thermostat-1")
     .action(async (deviceId: string, _options: object, command: Command) => {
       const context = contextOf(command);
-      const found = (await withRest(context, (client) =>
+      const found = (await withRest(context.target(), (client) =>
         client.call({ method: "GET", path: twinPath(deviceId) }),
       )) as object;
       context.output.line(JSON.stringify(found, null, 2), found);
@@ -38,7 +39,7 @@ export function addTwinAndMethodCommands(program: Command): void {
       ) => {
         const context = contextOf(command);
         const body = parseJsonArgument("The patch", patch);
-        const updated = (await withRest(context, (client) =>
+        const updated = (await withRest(context.target(), (client) =>
           client.call({
             method: options.replace === true ? "PUT" : "PATCH",
             path: twinPath(deviceId),
@@ -73,13 +74,14 @@ export function addTwinAndMethodCommands(program: Command): void {
         command: Command,
       ) => {
         const context = contextOf(command);
-        const answer = (await withRest(context, (client) =>
+        const value = payload === undefined ? null : parseJsonArgument("The payload", payload);
+        const answer = (await withRest(context.target(), (client) =>
           client.call({
             method: "POST",
             path: `${twinPath(deviceId)}/methods`,
             body: {
               methodName: name,
-              payload: payload === undefined ? null : parseJsonArgument("The payload", payload),
+              payload: value,
               responseTimeoutInSeconds: options.timeout,
               connectTimeoutInSeconds: options.connectTimeout,
             },

@@ -1,0 +1,157 @@
+import { resolve } from "node:path";
+import type { HubConfig } from "@hubwire/hub";
+import { Option, type Command } from "commander";
+import { readTextFile, wholeNumber } from "../arguments.ts";
+import { contextOf } from "../context.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { table } from "../output.ts";
+
+const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
+const logFormats = ["pretty", "json"] as const;
+
+type StartOptions = {
+  host: string;
+  mqttPort?: number;
+  httpsPort?: number;
+  hostName?: string[];
+  deviceCa?: string[];
+  memory?: boolean;
+  partitions?: number;
+  retention?: number;
+  clockTolerance?: number;
+  expiryGrace?: number;
+  lenient?: boolean;
+  strictUserName?: boolean;
+  logLevel: (typeof logLevels)[number];
+  logFormat?: (typeof logFormats)[number];
+};
+
+export function addHubStart(hub: Command): void {
+  hub
+    .command("start")
+    .description("start a hub and keep it running until Ctrl-C")
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option(
+      "--mqtt-port <port>",
+      "MQTT over TLS (default 8883; 0: a free one)",
+      wholeNumber(0, 65_535),
+    )
+    .option(
+      "--https-port <port>",
+      "service REST (default 443, else 8443, else a free one)",
+      wholeNumber(0, 65_535),
+    )
+    .option(
+      "--host-name <name...>",
+      "names the hub answers to besides localhost; the first goes into connection strings",
+    )
+    .option("--device-ca <file...>", "PEM of CAs whose device certificates are trusted")
+    .option("--memory", "keep everything in memory: gone when the hub stops")
+    .option(
+      "--partitions <n>",
+      "telemetry partitions, fixed at creation (default 4)",
+      wholeNumber(1, 32),
+    )
+    .option(
+      "--retention <hours>",
+      "how long telemetry is kept (default 24)",
+      wholeNumber(1, 87_600),
+    )
+    .option(
+      "--clock-tolerance <s>",
+      "accepted token age past expiry (default 300)",
+      wholeNumber(0, 3600),
+    )
+    .option(
+      "--expiry-grace <s>",
+      "how long a session outlives its token (default 300)",
+      wholeNumber(0, 600),
+    )
+    .option("--lenient", "ignore topics the hub does not serve instead of closing the connection")
+    .option("--strict-user-name", "refuse a CONNECT without user name, as Azure does")
+    .addOption(
+      new Option("--log-level <level>", "how much to log, on standard error")
+        .choices(logLevels)
+        .default("info"),
+    )
+    .addOption(
+      new Option(
+        "--log-format <format>",
+        "lines for people or JSON for machines (default: pretty on a terminal)",
+      ).choices(logFormats),
+    )
+    .addHelpText(
+      "after",
+      `\nExamples:
+  $ hubwire hub start
+  $ hubwire hub start --memory --mqtt-port 0 --https-port 0
+  $ hubwire hub start --device-ca factory-ca.pem`,
+    )
+    .action(async (options: StartOptions, command: Command) => {
+      const { output, dataDirectory } = contextOf(command);
+      const { signal, release } = onInterrupt();
+      try {
+        const isMemory = options.memory === true;
+        const config = {
+          ...configOf(options, output.json),
+          ...(isMemory ? {} : { dataDirectory }),
+        };
+        const { createHub } = await import("@hubwire/hub");
+        await using running = await createHub(config);
+        const ready = {
+          event: "ready",
+          mqtt: `mqtts://${running.hostName}:${running.mqttPort}`,
+          https: `https://${running.hostName}:${running.httpsPort}`,
+          data: isMemory ? null : resolve(dataDirectory),
+          caFile: running.caFile ?? null,
+          // Nobody else could find out how to talk to a hub that leaves nothing on disk.
+          ...(isMemory
+            ? { connectionString: running.connectionString(), caPem: running.caPem }
+            : {}),
+        };
+        const rows = isMemory
+          ? [
+              ["data", "in memory"],
+              ["service", running.connectionString()],
+              ["CA", `\n${running.caPem.trimEnd()}`],
+            ]
+          : [
+              ["data", ready.data ?? ""],
+              ["CA file", ready.caFile ?? ""],
+              ["next", "hubwire device create my-device   (Ctrl-C stops the hub)"],
+            ];
+        output.line(table([["MQTT", ready.mqtt], ["HTTPS", ready.https], ...rows]), ready);
+        await aborted(signal);
+        output.note("Stopping: finishing accepted work. Ctrl-C again leaves at once.");
+      } finally {
+        release();
+      }
+    });
+}
+
+function configOf(options: StartOptions, json: boolean): HubConfig {
+  const [hostName, ...otherNames] = options.hostName ?? [];
+  const forPeople = process.stderr.isTTY && !json;
+  return {
+    host: options.host,
+    logLevel: options.logLevel,
+    logFormat: options.logFormat ?? (forPeople ? "pretty" : "json"),
+    deviceCas: (options.deviceCa ?? []).map((file) => readTextFile(file, "The device CA")),
+    hostNames: otherNames,
+    mode: options.lenient === true ? "lenient" : "strict",
+    strictUserName: options.strictUserName === true,
+    ...(hostName === undefined ? {} : { hostName }),
+    ...(options.mqttPort === undefined ? {} : { mqttPort: options.mqttPort }),
+    ...(options.httpsPort === undefined ? {} : { httpsPort: options.httpsPort }),
+    ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
+    ...(options.retention === undefined ? {} : { retention: { hours: options.retention } }),
+    ...(options.clockTolerance === undefined ? {} : { clockToleranceS: options.clockTolerance }),
+    ...(options.expiryGrace === undefined ? {} : { expiryGraceS: options.expiryGrace }),
+  };
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });

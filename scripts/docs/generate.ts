@@ -1,0 +1,25 @@
+/** Writes the pages that are made from code: `npm run docs`. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { format } from "oxfmt";
+import { renderErrors } from "./errors.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+
+export const generatedPages = [{ file: "docs/errors.md", render: renderErrors }];
+
+export const command = "node --conditions=@hubwire/source scripts/docs/generate.ts";
+
+/** The page as it belongs into the repository, formatted like every other file. */
+export async function renderPage(page: (typeof generatedPages)[number]): Promise<string> {
+  const options = JSON.parse(readFileSync(join(root, ".oxfmtrc.json"), "utf8")) as object;
+  const { code } = await format(page.file, page.render(), options);
+  return code;
+}
+
+if (import.meta.main) {
+  for (const page of generatedPages) {
+    writeFileSync(join(root, page.file), await renderPage(page));
+    process.stdout.write(`${page.file}\n`);
+  }
+}
