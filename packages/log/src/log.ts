@@ -85,7 +85,7 @@ export class Log implements AsyncDisposable {
     this.#pending = new PendingBatches(settings.frameBytesMax, recovered.counters);
     this.#recent = new RecentBatches(settings.cacheBytesMax);
     this.#files = new ReadFiles(settings.fileSystem);
-    this.#writer = new SegmentWriter(settings, recovered);
+    this.#writer = new SegmentWriter(settings, recovered, () => this.#retain());
     const { segments, salt } = this.#writer;
     const committed = { salt, segments, recent: this.#recent, counters: this.#committed };
     this.#reader = new Reader(committed, this.#files);
@@ -138,7 +138,7 @@ export class Log implements AsyncDisposable {
       this.#closing !== undefined ||
       bytes > this.#settings.recordBytesMax ||
       pending.bytes + bytes + recordHeaderBytes > this.#settings.pendingBytesMax ||
-      !(partition >= 0 && partition < this.#committed.partitions)
+      !this.#has(partition)
     ) {
       throw this.#refusal(partition, bytes);
     }
@@ -199,7 +199,11 @@ export class Log implements AsyncDisposable {
   async read(partition: number, from: ReadFrom, limits: ReadLimits): Promise<LogRecord[]> {
     this.#check(partition);
     if (this.#closing) throw new LogError("log.closed", "the log is closed");
-    return this.#reader.read(partition, from, limits);
+    try {
+      return await this.#reader.read(partition, from, limits);
+    } catch (error) {
+      throw this.#closing ? new LogError("log.closed", "the log was closed meanwhile") : error;
+    }
   }
 
   /** Gives up a partition's records before this one; segments in which all partitions' records are given up are deleted. */
@@ -213,7 +217,10 @@ export class Log implements AsyncDisposable {
     const { segments, spare } = this.#writer;
     return {
       segments: segments.length,
-      diskBytes: segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, spare.readyBytes),
+      diskBytes: segments.reduce(
+        (sum, { sizeBytes }) => sum + sizeBytes,
+        spare.isReady ? spare.sizeBytes : 0,
+      ),
       pendingBytes: this.#pending.bytes,
       cacheBytes: this.#recent.bytes,
       commits: this.#commits,
@@ -298,7 +305,6 @@ export class Log implements AsyncDisposable {
     this.#durableOrdinal = batch.lastOrdinal;
     this.#commits++;
     this.#committedRecords += batch.records;
-    this.#retain();
   }
 
   #fail(error: LogError): void {
@@ -339,7 +345,7 @@ export class Log implements AsyncDisposable {
   }
 
   #retain(): void {
-    this.#retention.run(this.#writer.spare.readyBytes);
+    this.#retention.run(this.#writer.spare.sizeBytes);
   }
 
   #scheduleRetention(): void {
@@ -358,8 +364,12 @@ export class Log implements AsyncDisposable {
     });
   }
 
+  #has(partition: number): boolean {
+    return partition >>> 0 === partition && partition < this.#committed.partitions;
+  }
+
   #check(partition: number): void {
-    if (!(partition >= 0 && partition < this.partitions)) {
+    if (!this.#has(partition)) {
       const range = `0 to ${this.partitions - 1}`;
       throw new LogError("log.no_such_partition", `partition ${partition} is not from ${range}`);
     }

@@ -11,6 +11,8 @@ export class ReadFiles {
   readonly #fileSystem: LogFileSystem;
   /** In order of last use. */
   readonly #files = new Map<number, Shared>();
+  /** Resolves what waits for the last reader. */
+  #idle: (() => void) | undefined;
 
   constructor(fileSystem: LogFileSystem) {
     this.#fileSystem = fileSystem;
@@ -29,6 +31,7 @@ export class ReadFiles {
     } finally {
       shared.users--;
       this.#closeIdle();
+      if (!this.#isRead()) this.#idle?.();
     }
   }
 
@@ -39,10 +42,16 @@ export class ReadFiles {
     this.#closeIdle();
   }
 
+  /** Waits for readers that are under way: the number of a closed file may be another's at once. */
   async close(): Promise<void> {
+    if (this.#isRead()) await new Promise<void>((resolve) => (this.#idle = resolve));
     const all = [...this.#files.values()];
     this.#files.clear();
     await Promise.all(all.map(({ file }) => closeQuietly(file)));
+  }
+
+  #isRead(): boolean {
+    return [...this.#files.values()].some(({ users }) => users > 0);
   }
 
   #open(segment: Segment): Shared {

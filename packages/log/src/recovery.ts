@@ -163,9 +163,14 @@ async function reuse(settings: LogSettings, found: Unopened): Promise<PreparedFi
     return undefined;
   }
   const file = await fileSystem.open(path, "readWrite");
-  // Zeros may be in memory only, over an opening frame: after a sync that failed.
-  const until = found.isZero ? Math.min(openingBytes(partitionsMax), sizeBytes) : sizeBytes;
-  await zeroFill(file, 0, until);
-  await file.datasync();
+  try {
+    // Zeros may be in memory only, over an opening frame: after a sync that failed.
+    const openingMax = Math.min(openingBytes(partitionsMax), sizeBytes);
+    await zeroFill(file, 0, found.isZero ? openingMax : sizeBytes);
+    await file.datasync();
+  } catch (error) {
+    await file.close().catch(() => {});
+    throw error;
+  }
   return { file, path, number, sizeBytes };
 }

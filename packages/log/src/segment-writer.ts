@@ -23,8 +23,12 @@ export class SegmentWriter {
   #file: LogFile;
   #timeMs: number;
 
-  constructor(settings: LogSettings, recovered: Recovered) {
+  readonly #rolled: () => void;
+
+  /** `rolled` is called when a segment was opened. */
+  constructor(settings: LogSettings, recovered: Recovered, rolled: () => void) {
     this.#settings = settings;
+    this.#rolled = rolled;
     this.segments = recovered.segments;
     this.salt = recovered.salt;
     this.#file = recovered.activeFile;
@@ -115,6 +119,7 @@ export class SegmentWriter {
     this.segments.push(new Segment(next.path, opening));
     this.spare.used(this.#sizeAfter(next.sizeBytes));
     this.prepareSpare();
+    this.#rolled();
     await full.close().catch(() => {});
   }
 

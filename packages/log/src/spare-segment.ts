@@ -66,8 +66,13 @@ export class SpareSegment {
     this.#ready = ready;
   }
 
-  get readyBytes(): number {
-    return this.#ready?.sizeBytes ?? 0;
+  /** On disk: now, or as soon as it is prepared. */
+  get sizeBytes(): number {
+    return this.#ready?.sizeBytes ?? this.#sizeBytes;
+  }
+
+  get isReady(): boolean {
+    return this.#ready !== undefined;
   }
 
   /** Resolves when it is ready. Concurrent calls share one attempt. */

@@ -33,7 +33,8 @@ export class Ledger {
   }
 
   accepted(ordinal: number, partition: number, content: string): void {
-    const sequenceNumber = this.#next[partition]++ as number;
+    const sequenceNumber = this.#next[partition] ?? 0;
+    this.#next[partition] = sequenceNumber + 1;
     this.#pending.push({ ordinal, partition, sequenceNumber, content });
   }
 

@@ -280,7 +280,7 @@ export class SimulatedDisk implements LogFileSystem {
   #write(path: string, data: FileData, bytes: Uint8Array, position: number): void {
     const growth = Math.max(0, position + bytes.length - data.size);
     const free = this.capacityBytes - this.#usedBytes();
-    if (growth <= free) return data.write(bytes, position);
+    if (growth === 0 || growth <= free) return data.write(bytes, position);
     const fits = bytes.length - growth + Math.max(0, free);
     if (fits > 0) data.write(bytes.subarray(0, fits), position);
     throw diskError("ENOSPC", "write", path);
