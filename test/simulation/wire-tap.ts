@@ -1,4 +1,4 @@
-import type { ByteStream, StreamHandler } from "@hubwire/transport";
+import type { ByteStream, Clock, StreamHandler, Timer } from "@hubwire/transport";
 
 /** One MQTT packet as bytes, with its first byte taken apart. */
 export type WirePacket = {
@@ -50,26 +50,36 @@ function packetIdOf(first: number, data: Buffer, start: number): number | undefi
   return type === 4 || (type >= 8 && type <= 11) ? data.readUInt16BE(start) : undefined;
 }
 
-export const PacketKind = { publish: 3, puback: 4 } as const;
+export const PacketKind = { connect: 1, connack: 2, publish: 3, puback: 4, subscribe: 8 } as const;
 
-/** What a tap does with the packets of one direction: let through, drop, reorder. Whole packets come out. */
-export type Transform = (packets: WirePacket[]) => WirePacket[];
+/**
+ * What a tap does with the packets of one direction: let through, drop, reorder. Whole packets come out. `reply` gives the
+ * tap's owner bytes as if the other side had sent them.
+ */
+export type Transform = (packets: WirePacket[], reply: (bytes: Uint8Array) => void) => WirePacket[];
 
 /** A stream whose packets pass through two functions on the way. */
 export function tap(
   inner: ByteStream,
-  options: { outgoing?: Transform; incoming?: Transform },
+  options: { outgoing?: Transform; incoming?: Transform; onClosed?: () => void },
 ): ByteStream {
   const outgoing = new PacketCutter();
   const incoming = new PacketCutter();
+  let owner: StreamHandler | undefined;
+  let closed = false;
+  const reply = (bytes: Uint8Array): void =>
+    queueMicrotask(() => {
+      if (!closed) owner?.onBytes(bytes);
+    });
   const through = (cutter: PacketCutter, transform: Transform, bytes: Uint8Array): Uint8Array =>
-    Buffer.concat(transform(cutter.cut(bytes)).map((packet) => packet.bytes));
+    Buffer.concat(transform(cutter.cut(bytes), reply).map((packet) => packet.bytes));
   return {
     peer: inner.peer,
     get bufferedBytes() {
       return inner.bufferedBytes;
     },
     start(handler: StreamHandler) {
+      owner = handler;
       inner.start({
         onBytes(bytes) {
           const passed =
@@ -77,7 +87,11 @@ export function tap(
           if (passed.length > 0) handler.onBytes(passed);
         },
         onDrain: () => handler.onDrain(),
-        onClosed: (error) => handler.onClosed(error),
+        onClosed(error) {
+          closed = true;
+          options.onClosed?.();
+          handler.onClosed(error);
+        },
       });
     },
     write(bytes) {
@@ -116,4 +130,74 @@ export function watchPubackOrder(
       return packets;
     },
   });
+}
+
+/**
+ * A client that does not repeat its SUBSCRIBE on a session the hub says it kept, as azure-iot-device 1.18 does with twin topics.
+ * Its library is told that all went well.
+ */
+export function subscribeOnce(inner: ByteStream): ByteStream {
+  let sessionPresent = false;
+  return tap(inner, {
+    incoming: (packets) => {
+      for (const { type, bytes } of packets) {
+        if (type === PacketKind.connack) sessionPresent = bytes[2] === 1;
+      }
+      return packets;
+    },
+    outgoing: (packets, reply) =>
+      packets.filter(({ type, packetId = 0, bytes }) => {
+        if (type !== PacketKind.subscribe || !sessionPresent) return true;
+        reply(
+          Uint8Array.from([
+            0x90,
+            2 + grantsOf(bytes).length,
+            packetId >> 8,
+            packetId & 255,
+            ...grantsOf(bytes),
+          ]),
+        );
+        return false;
+      }),
+  });
+}
+
+/** The QoS asked for by each filter of a SUBSCRIBE (short ones: one length byte). */
+function grantsOf(bytes: Uint8Array): number[] {
+  const view = Buffer.from(bytes);
+  const grants: number[] = [];
+  let at = (view[1] ?? 0) & 0x80 ? 5 : 4;
+  while (at + 2 < view.length) {
+    at += 2 + view.readUInt16BE(at);
+    grants.push(view[at] ?? 0);
+    at += 1;
+  }
+  return grants;
+}
+
+const connackWithinMs = 10_000;
+
+/** Watches the hub's end: every CONNECT is answered, or its connection closed, soon; also when it takes over from another. */
+export function watchConnack(
+  inner: ByteStream,
+  clock: Clock,
+  report: (sentence: string) => void,
+): ByteStream {
+  let due: Timer | undefined;
+  const stream = tap(inner, {
+    incoming: (packets) => {
+      if (packets.some(({ type }) => type === PacketKind.connect)) {
+        due = clock.at(clock.nowMs() + connackWithinMs, () =>
+          report(`a CONNECT from ${inner.peer.address} was not answered in ${connackWithinMs} ms`),
+        );
+      }
+      return packets;
+    },
+    outgoing: (packets) => {
+      if (packets.some(({ type }) => type === PacketKind.connack)) due?.cancel();
+      return packets;
+    },
+    onClosed: () => due?.cancel(),
+  });
+  return stream;
 }

@@ -10,7 +10,7 @@ import {
   type MemoryStores,
 } from "../../packages/hub/src/stores/memory/index.ts";
 import { History, type StoredRecord } from "./history.ts";
-import { watchPubackOrder } from "./wire-tap.ts";
+import { subscribeOnce, watchConnack, watchPubackOrder } from "./wire-tap.ts";
 
 /** A deliberate mistake, put in at a seam; each must be found. */
 export type PlantedBug = {
@@ -39,6 +39,28 @@ function skewed(clock: VirtualClock): Clock & { skewMs: number } {
     nowMs: () => clock.nowMs(),
     at: (atMs, callback) => clock.at(atMs, callback),
     endOfTurn: (callback) => clock.endOfTurn(callback),
+  };
+}
+
+/** Reads the hub's own log: an identity has one admitted connection at a time. */
+function oneConnectionEach(history: History): (facts: object) => void {
+  const admitted = new Map<string, number>();
+  return (facts) => {
+    const { event, clientId, connectionId } = facts as {
+      event?: string;
+      clientId?: string;
+      connectionId?: number;
+    };
+    if (clientId === undefined || connectionId === undefined) return;
+    if (event === "connected") {
+      const before = admitted.get(clientId);
+      if (before !== undefined) {
+        history.violation(`${clientId} has connections ${before} and ${connectionId} at a time`);
+      }
+      admitted.set(clientId, connectionId);
+    } else if (event === "disconnected" && admitted.get(clientId) === connectionId) {
+      admitted.delete(clientId);
+    }
   };
 }
 
@@ -116,7 +138,7 @@ class World {
     const core = await createHubCore({
       stores: wrapped,
       clock: this.clock,
-      logger: silentLogger,
+      logger: { ...silentLogger, info: oneConnectionEach(this.history) },
       hostNames: [host],
       random: {
         bytes: (length) => random.bytes(length),
@@ -127,7 +149,11 @@ class World {
     this.#bug?.core?.(core);
     this.#core = core;
     this.#listening = this.network.listen(host, (stream) =>
-      core.mqtt.handleStream(this.#bug?.serverStream?.(stream) ?? stream),
+      core.mqtt.handleStream(
+        watchConnack(this.#bug?.serverStream?.(stream) ?? stream, this.clock, (sentence) =>
+          this.history.violation(sentence),
+        ),
+      ),
     );
     this.#watchLog(core);
   }
@@ -174,7 +200,9 @@ class World {
       openStream: async (signal) => {
         const stream = await this.network.connect(host, {}, signal);
         const bugged = this.#bug?.clientStream?.(stream) ?? stream;
-        return watchPubackOrder(bugged, (sentence) =>
+        // The first device subscribes as an official SDK does: never again on a session the hub says it has.
+        const client = device === this.devices[0] ? subscribeOnce(bugged) : bugged;
+        return watchPubackOrder(client, (sentence) =>
           this.history.violation(`${device.id}: ${sentence}`),
         );
       },
@@ -256,17 +284,7 @@ class World {
         .patch(ref, { properties: { desired: { n: this.random.int(1000) } } }, undefined)
         .catch(() => {});
     } else {
-      this.checkConnections(core);
       void this.readTwin(core, device).catch(() => {});
-    }
-  }
-
-  checkConnections(core: HubCore): void {
-    const { connections } = core.metrics;
-    if (connections > this.devices.length) {
-      this.history.violation(
-        `${connections} connections are admitted for ${this.devices.length} devices`,
-      );
     }
   }
 
@@ -292,6 +310,12 @@ class World {
         const last = events.at(-1);
         if (last === undefined) break;
         for (const event of events) records.push(recordOf(event));
+        if (last.sequenceNumber < next) {
+          this.history.violation(
+            `reading partition ${partition} from ${next} gave ${last.sequenceNumber}`,
+          );
+          break;
+        }
         next = last.sequenceNumber + 1;
       }
     }
@@ -417,7 +441,6 @@ export async function simulate(options: RunOptions): Promise<History> {
   }
   history.checkC2d();
   history.checkCalls();
-  world.checkConnections(core);
   for (const device of world.devices)
     await during(clock, device.client!.close({ timeoutMs: 1000 }));
   await during(clock, core.stop());
