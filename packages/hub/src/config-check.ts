@@ -73,6 +73,8 @@ const limitChecks: Record<keyof HubLimits, Check> = {
   telemetry: limitsLike(defaultTelemetryLimits),
   handshakeTimeoutMs: positive,
   documentsBytesMax: whole(1024 * 1024, Number.MAX_SAFE_INTEGER),
+  // A smaller file could not hold the largest message with the longest topic.
+  telemetrySegmentBytes: whole(512 * 1024, 64 * 1024 * 1024),
 };
 const retentionChecks: Record<keyof RetentionConfig, Check> = {
   hours: number(0.01, 24 * 3650, "hours"),

@@ -22,6 +22,8 @@ export type HubLimits = {
   handshakeTimeoutMs?: number;
   /** Documents and C2D queues on disk; past it writes fail as on a full disk. Default 4 GiB. */
   documentsBytesMax?: number;
+  /** Size of the first telemetry file; each next one is twice as large, up to 64 MiB. Default 4 MiB, at least 512 KiB. */
+  telemetrySegmentBytes?: number;
 };
 
 /** Everything `createHub` takes; all of it is optional. */

@@ -47,6 +47,9 @@ export async function openStores(
     retentionBytes: retention?.bytes ?? defaultRetention.bytes,
     ...(partitions !== undefined && { partitions }),
     ...(limits?.documentsBytesMax !== undefined && { documentsBytesMax: limits.documentsBytesMax }),
+    ...(limits?.telemetrySegmentBytes !== undefined && {
+      segmentBytes: limits.telemetrySegmentBytes,
+    }),
   });
   cleanUp.add(() => stores[Symbol.asyncDispose]());
   const { droppedBytes, upgradedFrom } = stores.opened;

@@ -33,6 +33,10 @@ const refused: { config: unknown; says: string }[] = [
   { config: { limits: { mqtt: { conectionsMax: 1 } } }, says: "did you mean connectionsMax?" },
   { config: { limits: { mqtt: { connectionsMax: 0 } } }, says: "limits.mqtt.connectionsMax must" },
   { config: { limits: { rest: { requestsMax: "1" } } }, says: "limits.rest.requestsMax must" },
+  {
+    config: { limits: { telemetrySegmentBytes: 65_536 } },
+    says: "limits.telemetrySegmentBytes must be a whole number from 524288",
+  },
   { config: { limits: 5 }, says: "limits" },
   { config: { logger: {} }, says: "logger must be an object with debug, info, warn, error" },
   { config: { clock: 5 }, says: "clock must be an object with wallMs" },
@@ -78,6 +82,7 @@ test("every option is taken, and undefined counts as left out", () => {
       telemetry: { bytesOpenMax: 1 },
       handshakeTimeoutMs: 1,
       documentsBytesMax: 2 ** 20,
+      telemetrySegmentBytes: 2 ** 20,
     },
     logLevel: "silent",
     logFormat: "pretty",
