@@ -3,7 +3,8 @@ import type { CatalogEntry } from "@hubwire/protocol";
 
 /** What the codes of a prefix have in common, in the order the page shows them. */
 const groups: Readonly<Record<string, string>> = {
-  connection_string: "A connection string that cannot be used. Messages never show the secret in it.",
+  connection_string:
+    "A connection string that cannot be used. Messages never show the secret in it.",
   sas: "Making and reading shared access signatures.",
   auth: "Why the hub did not let somebody in: one code for each check. Azure tells the device none of this; the hub's log does.",
   transport: "The network and TLS, seen from the side that connects.",
@@ -78,8 +79,14 @@ export function renderErrors(): string {
       ([code, entry]) =>
         `### \`${code}\`\n\n${entry.summary}\n\n**What to do:** ${entry.remedy}\n\n${facts(entry)}\n`,
     );
-    return { prefix, count: members.length, text: `## ${prefix}\n\n${intro}\n\n${codes.join("\n")}` };
+    return {
+      prefix,
+      count: members.length,
+      text: `## ${prefix}\n\n${intro}\n\n${codes.join("\n")}`,
+    };
   });
-  const contents = sections.map(({ prefix, count }) => `[${prefix}](#${anchorOf(prefix)}) (${count})`);
+  const contents = sections.map(
+    ({ prefix, count }) => `[${prefix}](#${anchorOf(prefix)}) (${count})`,
+  );
   return `${head}${contents.join(" · ")}\n\n${sections.map(({ text }) => text).join("\n")}`;
 }

@@ -1,7 +1,7 @@
-/** Writes the pages that are made from code: `npm run docs`. */
+/** Run as a program, writes the pages that are made from code. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { format } from "oxfmt";
+import { format, type FormatConfig } from "oxfmt";
 import { renderErrors } from "./errors.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -12,7 +12,7 @@ export const command = "node --conditions=@hubwire/source scripts/docs/generate.
 
 /** The page as it belongs into the repository, formatted like every other file. */
 export async function renderPage(page: (typeof generatedPages)[number]): Promise<string> {
-  const options = JSON.parse(readFileSync(join(root, ".oxfmtrc.json"), "utf8")) as object;
+  const options = JSON.parse(readFileSync(join(root, ".oxfmtrc.json"), "utf8")) as FormatConfig;
   const { code } = await format(page.file, page.render(), options);
   return code;
 }

@@ -42,6 +42,6 @@ export function readTextFile(file: string, what: string): string {
     return readFileSync(file, "utf8");
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new IotError("cli.usage", `${what} cannot be read: ${reason}`, { cause });
+    throw new IotError("cli.usage", `${what} ${file} cannot be read: ${reason}`, { cause });
   }
 }

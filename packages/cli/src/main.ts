@@ -68,9 +68,8 @@ function tell(thrown: unknown, json: boolean): number {
     // A command that only has subcommands was given none: its help has been shown.
     const isHelp = thrown.code === "commander.help";
     if (isHelp && !json) return ExitCode.usage;
-    const said = thrown.message.replace(/^error: /u, "");
-    const message = isHelp ? "A subcommand is missing." : `${capitalized(said)}.`;
-    printError(new IotError("cli.usage", message.replace(/\.\.$/u, ".")), json);
+    const message = isHelp ? "A subcommand is missing." : sentence(thrown.message);
+    printError(new IotError("cli.usage", message), json);
     return ExitCode.usage;
   }
   if (thrown instanceof IotError && thrown.code === "call.aborted") return ExitCode.interrupted;
@@ -80,7 +79,11 @@ function tell(thrown: unknown, json: boolean): number {
     : ExitCode.failed;
 }
 
-const capitalized = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
+/** `error: unknown command 'x'`, a suggestion on a line of its own, as one sentence. */
+function sentence(message: string): string {
+  const text = message.replace(/^error: /u, "").replaceAll("\n", " ");
+  return text.slice(0, 1).toUpperCase() + text.slice(1) + (/[.)]$/u.test(text) ? "" : ".");
+}
 
 /** Known before the rest is parsed, so that even a mistake in the rest is told in JSON. */
 function wantsJson(args: readonly string[]): boolean {

@@ -25,6 +25,8 @@ type SendOptions = {
 
 /** Well above the in-flight window, well below the queue: the client is kept busy, memory stays small. */
 const BURST = 500;
+/** Somebody is watching: better told soon than kept waiting. */
+const CONNECT_TIMEOUT_MS = 15_000;
 
 export function addSendCommand(program: Command): void {
   program
@@ -55,7 +57,11 @@ The device's connection string: --device-connection-string, else IOTHUB_DEVICE_C
         const context = contextOf(command);
         const identification = await identify(context, deviceId, options);
         const { connect } = await import("@hubwire/device");
-        await using client = await connect({ ...identification, signal });
+        await using client = await connect({
+          ...identification,
+          connectTimeoutMs: CONNECT_TIMEOUT_MS,
+          signal,
+        });
         const startedMs = performance.now();
         await sendAll(client, body, options, signal);
         const ms = Math.round(performance.now() - startedMs);
@@ -154,5 +160,8 @@ function certificateOf(
     };
   }
   if (cert === undefined && key === undefined && !needed) return undefined;
-  throw new IotError("cli.usage", `${deviceId} connects with X.509: pass both --cert and --key.`);
+  throw new IotError(
+    "cli.usage",
+    `${deviceId} connects with a certificate (X.509): pass both --cert and --key.`,
+  );
 }

@@ -114,6 +114,7 @@ export const deviceErrors = group({
   "device.twin_unavailable": {
     retryable: true,
     summary: "The hub failed while serving a twin request (status 5xx).",
-    remedy: "Try again later.",
+    remedy:
+      "Try again with back-off; if it lasts, look at the hub: a local one says why in its log and under /readyz, Azure on its status page.",
   },
 });

@@ -9,12 +9,13 @@ export const generalErrors = group({
   "call.timeout": {
     retryable: true,
     summary: "The call did not finish before its deadline.",
-    remedy: "Try again; raise the timeout if the link is slow.",
+    remedy:
+      "Try again; if the connection is up (see status()), raise the timeout, otherwise look at why it is not.",
   },
   "argument.invalid": {
     retryable: false,
     summary: "An argument has the wrong type or is out of range.",
-    remedy: "Correct the argument named in the message.",
+    remedy: "Correct what the message names; it says which values are taken.",
     http: { status: 400, code: 400004, name: "ArgumentInvalid" },
   },
   "client.closed": {

@@ -28,7 +28,7 @@ const serviceErrors = group({
   "device.too_many_modules": {
     retryable: false,
     summary: "A device has at most 50 modules.",
-    remedy: "Delete a module first.",
+    remedy: "Delete a module that is no longer used, or spread the modules over several devices.",
     http: { status: 413, code: 413003, name: "TooManyModulesOnDevice" },
   },
   "module.not_found": {
@@ -84,7 +84,8 @@ const serviceErrors = group({
   "method.too_many_in_flight": {
     retryable: true,
     summary: "Too many method calls to this device are waiting for an answer.",
-    remedy: "Wait for some of them to finish.",
+    remedy:
+      "Wait for answers before calling again; if none come, the device is stuck: lower responseTimeoutInSeconds and look at its handler.",
     http: { status: 403, code: 403800, name: "DeviceMaximumInflightMethodExceeded" },
   },
   "etag.mismatch": {
@@ -112,12 +113,6 @@ const serviceErrors = group({
     remedy: "Send an ISO 8601 time in UTC that lies ahead, at most two days.",
     http: { status: 403, code: 403009, name: "InvalidMessageExpiryTime" },
   },
-  "message.lock_lost": {
-    retryable: false,
-    summary: "The lock under which a cloud-to-device message was handed out has expired.",
-    remedy: "Nothing to do: the message is delivered again.",
-    http: { status: 412, code: 412002, name: "DeviceMessageLockLost" },
-  },
   "quota.queue_full": {
     retryable: true,
     summary: "The device's queue already holds 50 cloud-to-device messages.",
@@ -141,7 +136,8 @@ const serviceErrors = group({
   "request.too_large": {
     retryable: false,
     summary: "The request's body is larger than the hub accepts.",
-    remedy: "Send a smaller body.",
+    remedy:
+      "Send only what the call needs: 64 KB for an identity, 136 KB for a method call, 1 MB for a twin.",
     http: { status: 413, code: 413000, name: "GenericRequestEntityTooLarge" },
   },
   "request.api_version": {
@@ -159,7 +155,8 @@ const serviceErrors = group({
   "route.not_found": {
     retryable: false,
     summary: "The hub has nothing at this address.",
-    remedy: "Check the path against the compatibility table.",
+    remedy:
+      "Check the path; docs/compatibility.md lists what this hub serves, and what Azure has beyond that.",
     http: { status: 404, code: 404000, name: "GenericNotFound" },
   },
   "route.method_not_allowed": {
@@ -207,7 +204,7 @@ const runtimeErrors = group({
   "hub.stopping": {
     retryable: true,
     summary: "The hub is finishing its work before it stops.",
-    remedy: "Reconnect in a few seconds.",
+    remedy: "Reconnect with back-off; a restart takes seconds, and what was acknowledged is kept.",
     http: { status: 503, code: 503001, name: "ServiceUnavailable" },
     connack: 3,
   },

@@ -64,7 +64,8 @@ export const mqttErrors = group({
   "mqtt.refused_credentials": {
     retryable: false,
     summary: "CONNECT was refused with return code 4: bad user name or password.",
-    remedy: "Check the form of user name and password.",
+    remedy:
+      "Use {host}/{deviceId}/?api-version=2021-04-12 as user name and the whole SharedAccessSignature … text as password.",
     connack: 4,
   },
   "mqtt.refused_not_authorized": {

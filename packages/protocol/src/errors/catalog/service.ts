@@ -8,6 +8,11 @@ export const serviceErrors = group({
     remedy:
       "Start one here with `hubwire hub start`, or pass --connection-string, or set IOTHUB_CONNECTION_STRING.",
   },
+  "cli.hub_not_running": {
+    retryable: true,
+    summary: "There is a hub's data in the directory, and the hub is not running.",
+    remedy: "Start it with `hubwire hub start` (with the same --data) and leave it running.",
+  },
   "cli.usage": {
     retryable: false,
     summary: "The command's words or options are off.",
@@ -22,6 +27,7 @@ export const serviceErrors = group({
   "service.refused": {
     retryable: false,
     summary: "The hub answered a service call with an error.",
-    remedy: "The message holds the hub's own code and words; act on those.",
+    remedy:
+      "Act on the hub's own words in the message; the error reference explains each of its codes.",
   },
 });

@@ -20,13 +20,15 @@ export const twinErrors = group({
   "json.too_deep": {
     retryable: false,
     summary: "A JSON document is nested more deeply than is accepted.",
-    remedy: "Flatten the document.",
+    remedy:
+      "Flatten it: no more than 10 objects deep in a twin, 128 levels in a method's payload or answer.",
     http: argumentInvalid,
   },
   "json.too_large": {
     retryable: false,
     summary: "A JSON document is longer than is accepted.",
-    remedy: "Send a smaller document.",
+    remedy:
+      "Send less: tags take 8 KB, desired and reported properties 32 KB each; leave out what has not changed.",
     http: tooLarge,
   },
   "twin.not_object": {
@@ -63,7 +65,7 @@ export const twinErrors = group({
   "twin.too_deep": {
     retryable: false,
     summary: "A twin section is nested more than 10 objects deep.",
-    remedy: "Flatten the document.",
+    remedy: "Flatten it, or store a deep structure as one string of JSON (at most 4 KB).",
     http: argumentInvalid,
   },
   "twin.too_large": {
@@ -72,12 +74,6 @@ export const twinErrors = group({
       "A twin section would grow beyond its limit (tags 8 KB, desired and reported 32 KB each).",
     remedy: "Remove properties by setting them to null, or keep large data elsewhere.",
     http: tooLarge,
-  },
-  "twin.read_only": {
-    retryable: false,
-    summary: "Reported properties were sent to the service: only the device writes them.",
-    remedy: "Leave properties.reported out, or report from the device.",
-    http: argumentInvalid,
   },
   "twin.version_mismatch": {
     retryable: false,
