@@ -2,7 +2,7 @@ import { IotError } from "@hubwire/protocol";
 import { testCertificates } from "@hubwire/testkit";
 import type { TestCertificate } from "@hubwire/testkit";
 import type { PeerCertificate } from "@hubwire/transport";
-import { X509Certificate } from "node:crypto";
+import { webcrypto, X509Certificate } from "node:crypto";
 import { describe as group, expect, test } from "vitest";
 import { createAuthenticator } from "../../src/domain/auth/index.ts";
 import type { AuthenticatorOptions, Policy } from "../../src/domain/auth/index.ts";
@@ -316,6 +316,39 @@ group("thumbprints", async () => {
   });
 });
 
+/** root (a CA) signed issuer (no extensions at all), which signed leaf. */
+async function unmarkedIssuer(
+  cn: string,
+): Promise<{ root: string; issuer: Uint8Array; leaf: Uint8Array }> {
+  await import("reflect-metadata");
+  const { BasicConstraintsExtension, X509CertificateGenerator } = await import("@peculiar/x509");
+  const algorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
+  const signingAlgorithm = { name: "ECDSA", hash: "SHA-256" } as const;
+  const dates = { notBefore: new Date(nowMs - 1e6), notAfter: new Date(nowMs + 1e9) };
+  const make = async (
+    subject: string,
+    signer?: { keys: webcrypto.CryptoKeyPair; name: string },
+  ) => {
+    const made = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+    const certificate = await X509CertificateGenerator.create({
+      ...dates,
+      subject: `CN=${subject}`,
+      issuer: `CN=${signer?.name ?? subject}`,
+      publicKey: made.publicKey,
+      signingKey: (signer?.keys ?? made).privateKey,
+      signingAlgorithm,
+      extensions: signer === undefined ? [new BasicConstraintsExtension(true)] : [],
+    });
+    return { keys: made, name: subject, certificate };
+  };
+  const root = await make("Plain Root");
+  const issuer = await make("Plain Issuer", root);
+  const leaf = await make(cn, issuer);
+  const raw = ({ certificate }: { certificate: { rawData: ArrayBuffer } }): Uint8Array =>
+    new Uint8Array(certificate.rawData);
+  return { root: root.certificate.toString("pem"), issuer: raw(issuer), leaf: raw(leaf) };
+}
+
 group("certificates signed by a CA", async () => {
   const { root } = certificates;
   const otherRoot = await certificates.ca({ cn: "Other Root" });
@@ -331,6 +364,11 @@ group("certificates signed by a CA", async () => {
   const deep = await leaf("signed", low);
   const byLeaf = await leaf("signed", direct);
   const cas = { deviceCas: [root.cert] };
+
+  // A certificate that says nothing of what its key may do, and what that key signed.
+  const plain = await unmarkedIssuer("signed");
+  const tampered = direct.raw.slice();
+  tampered[tampered.length - 1]! ^= 1;
 
   type Chain = [
     name: string,
@@ -360,6 +398,18 @@ group("certificates signed by a CA", async () => {
       "auth.certificate_untrusted",
     ],
     ["by a leaf", peer(byLeaf, [direct]), cas, "auth.certificate_untrusted"],
+    [
+      "by a certificate that is not marked as a CA",
+      { ...peer(direct), raw: plain.leaf, chain: [plain.issuer] },
+      { deviceCas: [plain.root] },
+      "auth.certificate_untrusted",
+    ],
+    [
+      "with a signature that does not fit",
+      { ...peer(direct), raw: tampered },
+      cas,
+      "auth.certificate_untrusted",
+    ],
     [
       "through an intermediate that has ended",
       peer(await leaf("signed", oldMiddle), [oldMiddle]),

@@ -268,6 +268,38 @@ test("PUBACK completes only the lock it was sent under", async () => {
   expect(world.metrics.c2dCompleted).toBe(0);
 });
 
+test("a lock that was lost is given up: the message comes again as a new delivery, in the same window", async () => {
+  const world = await worldWithDevice({ listener: { limits: { c2dWindow: 1 } } });
+  const ref = { deviceId: "dev1", moduleId: undefined };
+  const identity = await world.during(world.identities.find(ref));
+  const device = await world.online({ clean: false, keepalive: 0 });
+  await device.send(subscribe(1, [c2dFilter, 1]));
+  await send(world, "1");
+  expect(delivered(device)).toMatchObject([{ id: 100 }]);
+  await world.during(world.stores.c2d.release(generationKey(ref, identity!.generationId), "all"));
+  await world.clock.advance(60_000);
+  expect(delivered(device)).toEqual([{ body: "1", id: 101, dup: false, qos: 1 }]);
+  await device.send(puback(101));
+  expect(await count(world)).toBe(0);
+});
+
+test("when an unacknowledged message ran out of time while its device was away, newer ones take its place", async () => {
+  const world = await worldWithDevice();
+  const first = await subscribed(world);
+  const expiresAtMs = world.clock.wallMs() + 1_000;
+  await world.during(world.c2d.service.send("dev1", message("short", { expiresAtMs })));
+  await send(world, "long");
+  expect(delivered(first)).toHaveLength(2);
+  await first.cut();
+  await send(world, "new");
+  await world.clock.advance(2_000);
+  const second = await world.online({ clean: false });
+  expect(delivered(second).map(({ body, dup }) => [body, dup])).toEqual([
+    ["long", true],
+    ["new", false],
+  ]);
+});
+
 test("unsubscribing stops delivery; what is under way may still be acknowledged, or goes back", async () => {
   const world = await worldWithDevice();
   const device = await world.online({ clean: false, keepalive: 0 });

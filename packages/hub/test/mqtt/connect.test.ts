@@ -187,6 +187,20 @@ test("a client that goes away while it is authenticated leaves nothing behind", 
   await world.online();
 });
 
+test("a client that goes away while it is authenticated does not end the connection there is", async () => {
+  const world = await worldWithDevice();
+  const older = await world.online();
+  const connect = await world.connectPacket({});
+  const client = world.open();
+  world.control.hold = true;
+  await client.send(connect);
+  await client.cut();
+  await world.release();
+  older.expectOpen();
+  await older.send(publish("x"));
+  older.expect({ cmd: "puback" });
+});
+
 // Looking up the device, loading the session, deleting it, counting the queue, purging it.
 test.each([0, 1, 2, 3, 4])(
   "a client that goes away at store operation %d of its CONNECT leaves nothing behind",

@@ -20,6 +20,21 @@ test("stop acknowledges what was taken in, then closes", async () => {
   expect(world.listener.streams).toBe(0);
 });
 
+test("stop waits until the wills it caused are stored", async () => {
+  const world = await worldWithDevice();
+  const topic = "devices/dev1/messages/events/";
+  await world.online({ will: { topic, payload: "goodbye" } });
+  world.control.hold = true;
+  let isStopped = false;
+  const stopping = world.listener.stop().then(() => (isStopped = true));
+  await world.settle();
+  expect(world.metrics.willsPublished).toBe(1);
+  expect(isStopped).toBe(false);
+  await world.release();
+  await world.during(stopping);
+  expect(await world.bodies()).toEqual(["goodbye"]);
+});
+
 test("stop takes nothing new in: streams are closed, bytes stay unread", async () => {
   const world = await worldWithDevice();
   const device = await world.online();

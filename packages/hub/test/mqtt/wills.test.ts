@@ -52,6 +52,20 @@ test("the will is dropped after DISCONNECT, also when messages before it are sti
   expect(await world.bodies()).toEqual(["0", "1", "2", "3", "4"]);
 });
 
+test("the will is dropped after DISCONNECT that was still held when another connection took over", async () => {
+  const world = await worldWithDevice({ telemetryLimits: { connectionBytesOpenMax: 60 } });
+  const device = await world.online({ will });
+  const connect = await world.connectPacket({});
+  const newer = world.open();
+  world.control.hold = true;
+  await device.send(publish("0", { qos: 0 }), publish("1", { qos: 0 }), { cmd: "disconnect" });
+  await newer.send(connect);
+  await world.release({ keep: 1 });
+  newer.expect({ cmd: "connack", returnCode: 0 });
+  await world.release();
+  expect(await world.bodies()).toEqual(["0"]);
+});
+
 test("a retained will has both marks", async () => {
   const world = await worldWithDevice();
   const device = await world.online({ will: { ...will, retain: true } });

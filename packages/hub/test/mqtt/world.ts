@@ -288,7 +288,8 @@ export async function createWorld(options: WorldOptions = {}) {
       const limits = { recordsMax: 1_000_000, bytesMax: 1e9 };
       const all: TelemetryEvent[] = [];
       for (let partition = 0; partition < reader.partitionCount; partition++) {
-        all.push(...(await during(reader.read(partition, "first", limits))));
+        const events = await during(reader.read(partition, "first", limits));
+        all.push(...events.map((event) => ({ ...event, body: new Uint8Array(event.body) })));
       }
       return all;
     },

@@ -77,10 +77,7 @@ export class C2dDelivery {
       await store.release(queue, "all");
       this.#unreleased.delete(queue);
     }
-    if (cleanSession) {
-      this.#unacked.delete(queue);
-      if (this.#options.cleanSessionPurges !== false) await this.#purge(queue);
-    }
+    if (cleanSession && this.#options.cleanSessionPurges !== false) await this.#purge(queue);
     const expire = (): Promise<void> => this.expire(queue);
     const channel = new C2dChannel({ queue, store, clock, metrics, expire }, port);
     const unacked = this.#unacked.get(queue);

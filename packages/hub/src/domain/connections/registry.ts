@@ -148,12 +148,10 @@ export class ConnectionRegistry implements Connections {
 
   /** A clean=0 session exists from its first CONNACK on, also without subscriptions. Durable when it resolves. */
   async save(link: DeviceLink, subscriptions: readonly Subscription[]): Promise<void> {
-    const key = identityKey(link.ref);
-    await this.#serial.run(key, async () => {
-      // A newer connection may have started the session over; nothing of the older one is written into it.
-      if (this.#entries.get(key)?.link !== link) return;
-      await this.#sessions.save(generationKey(link.ref, link.generationId), subscriptions);
-    });
+    const sessionKey = generationKey(link.ref, link.generationId);
+    await this.#serial.run(identityKey(link.ref), () =>
+      this.#sessions.save(sessionKey, subscriptions),
+    );
   }
 
   /** The CONNECT has been answered. */

@@ -31,7 +31,7 @@ export class GatedSession implements Session<ServerEffect> {
   }
 
   tick(nowMs: number): readonly ServerEffect[] {
-    return this.#isShut || nowMs < this.#mercyUntilMs ? nothing : this.#session.tick(nowMs);
+    return nowMs < this.deadlineMs ? nothing : this.#session.tick(nowMs);
   }
 
   get deadlineMs(): number {
