@@ -40,10 +40,16 @@ export async function listSegments(
 
 const pieceBytes = 1024 * 1024;
 
-export async function readWhole(fileSystem: LogFileSystem, path: string): Promise<Buffer> {
+/** Into `memory` when it is large enough: what an earlier call returned is gone then. */
+export async function readWhole(
+  fileSystem: LogFileSystem,
+  path: string,
+  memory: Buffer,
+): Promise<Buffer> {
   const file = await fileSystem.open(path, "read");
   try {
-    const bytes = Buffer.allocUnsafeSlow(await file.size());
+    const size = await file.size();
+    const bytes = size <= memory.length ? memory.subarray(0, size) : Buffer.allocUnsafeSlow(size);
     let done = 0;
     while (done < bytes.length) {
       const piece = Math.min(pieceBytes, bytes.length - done);

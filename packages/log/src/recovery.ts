@@ -42,10 +42,13 @@ export async function recover(settings: LogSettings): Promise<Recovered | undefi
   // A killed process may have left names that only memory has yet.
   await fileSystem.syncDirectory(directory);
   const found = new FoundSegments(settings);
+  let memory: Buffer = Buffer.alloc(0);
   for (const number of numbers) {
     const path = join(directory, segmentFileName(number));
     // oxlint-disable-next-line no-await-in-loop -- each is checked against the one before
-    found.add(number, path, await readWhole(fileSystem, path));
+    const bytes = await readWhole(fileSystem, path, memory);
+    found.add(number, path, bytes);
+    if (bytes.length > memory.length) memory = bytes;
   }
   const { last, segments, unopened } = found;
   const [oldest, ...others] = segments;

@@ -3,14 +3,9 @@ import type { LogFile } from "./file-system.ts";
 /** One write's worth: bounded, so that a large segment never holds up the commits beside it for long. */
 const zeros = Buffer.alloc(256 * 1024);
 
-/** Overwrites `[from, to)` with zeros. Not synced. `stop` ends it early, between writes. */
-export async function zeroFill(
-  file: LogFile,
-  from: number,
-  to: number,
-  stop: { aborted: boolean } = { aborted: false },
-): Promise<void> {
-  for (let at = from; at < to && !stop.aborted; at += zeros.length) {
+/** Overwrites `[from, to)` with zeros. Not synced. */
+export async function zeroFill(file: LogFile, from: number, to: number): Promise<void> {
+  for (let at = from; at < to; at += zeros.length) {
     // oxlint-disable-next-line no-await-in-loop -- one piece at a time is the point
     await file.write(zeros, 0, Math.min(zeros.length, to - at), at);
   }

@@ -14,7 +14,7 @@ import {
 } from "./support/simulated-log.ts";
 import { until } from "./support/turns.ts";
 
-const runs = process.env.HUBWIRE_LONG === "1" ? 300 : 15;
+const runs = process.env.HUBWIRE_LONG === "1" ? 150 : 15;
 
 describe("reading", () => {
   test(`${runs} random logs: any start, any limit, cached or not, gives what a scan would`, async () => {

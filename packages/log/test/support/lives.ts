@@ -87,9 +87,15 @@ export class Lives {
       for (let count = random.int(6); count > 0; count--) this.append();
       // oxlint-disable-next-line no-await-in-loop -- one step after the other
       await (random.chance(0.5) ? turns(random.int(4)) : this.settle());
-      if (random.chance(0.1)) {
-        this.log.trimBefore(random.int(this.#records), random.int(this.log.partitions));
-      }
+      if (random.chance(0.15)) this.#trim();
+    }
+  }
+
+  #trim(): void {
+    for (let p = 0; p < this.log.partitions; p++) {
+      const { firstSequenceNumber, nextSequenceNumber } = this.log.partition(p);
+      const kept = this.#random.int(nextSequenceNumber - firstSequenceNumber + 1);
+      this.log.trimBefore(nextSequenceNumber - (kept >> 1), p);
     }
   }
 
