@@ -1,3 +1,3 @@
 export { createLogger, logFormats, logLevels } from "./logger.ts";
-export type { LogFormat, LogLevel, LogSink } from "./logger.ts";
+export type { LogFormat, LogLevel } from "./logger.ts";
 export { createMetricsText } from "./metrics.ts";

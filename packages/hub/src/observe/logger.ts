@@ -9,7 +9,7 @@ export const logFormats = ["json", "pretty"] as const;
 export type LogFormat = (typeof logFormats)[number];
 
 /** Takes finished lines, each with its line feed. */
-export type LogSink = { write(line: string): void };
+type LogSink = { write(line: string): void };
 
 export type LoggerOptions = {
   level: LogLevel;

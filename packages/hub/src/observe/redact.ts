@@ -10,13 +10,13 @@ const secretPart =
   /(SharedAccessKey=|SharedAccessSignature=?\s*|\bsig=|Bearer\s+|Basic\s+)[^\s;&",}]+/gi;
 const pemKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g;
 
-export const redacted = "[redacted]";
+const redacted = "[redacted]";
 
 /**
  * What of a fact may be logged. By construction: names that sound like secrets lose their value, texts lose what looks
  * like one, bytes become their count, and nothing deep or long gets through.
  */
-export function loggable(value: unknown, depth = 0): unknown {
+function loggable(value: unknown, depth = 0): unknown {
   if (typeof value === "string") return cleanText(value);
   if (typeof value === "number" || typeof value === "boolean") return value;
   if (value === null || value === undefined) return value;

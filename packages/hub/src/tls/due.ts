@@ -3,7 +3,7 @@ import { isPair, type PemPair } from "./issue.ts";
 import { isAddress } from "./names.ts";
 
 /** A certificate is renewed when less is left. */
-export const renewBeforeMs = 30 * 86_400_000;
+const renewBeforeMs = 30 * 86_400_000;
 
 /** Why a server certificate has to be issued again, in words; undefined when it serves. */
 export function whyDue(

@@ -6,9 +6,9 @@ import { isAddress } from "./names.ts";
 export type PemPair = { cert: string; key: string };
 
 const dayMs = 86_400_000;
-export const authorityDays = 3650;
+const authorityDays = 3650;
 /** Apple's and the CA/Browser Forum's ceiling is 398 days. */
-export const serverDays = 365;
+const serverDays = 365;
 /** Clients whose clocks are behind must not see a certificate from the future. */
 const backdatedMs = dayMs;
 

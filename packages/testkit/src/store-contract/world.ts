@@ -23,7 +23,7 @@ export async function inWorld(
 }
 
 /** Every character an IoT Hub id may have. */
-export const legalCharacters =
+const legalCharacters =
   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.+%_#*?!(),:=@$'";
 
 /** Keys that trip naive code: prototype names, SQL, patterns, paths, the longest there are. */

@@ -13,15 +13,16 @@ export class TelemetrySegment {
   readonly #indexes: number[][];
   #used = 0;
 
+  /** `bytes` may hold anything: nothing is read that was not appended. */
   constructor(
     firstOrdinal: number,
     firstOffset: number,
-    size: number,
+    bytes: Uint8Array,
     nextSequence: readonly number[],
   ) {
     this.firstOrdinal = firstOrdinal;
     this.firstOffset = firstOffset;
-    this.bytes = new Uint8Array(size);
+    this.bytes = bytes;
     this.#firstSequence = nextSequence;
     this.#indexes = nextSequence.map(() => []);
   }
@@ -46,7 +47,10 @@ export class TelemetrySegment {
   ): void {
     const at = this.#used;
     this.bytes.set(head, at);
-    this.bytes.set(chunk.subarray(start, end), at + head.length);
+    // Buffer's copy takes any Uint8Array and spares the view that set(subarray()) would make.
+    if (end > start) {
+      Buffer.prototype.copy.call(chunk, this.bytes, at + head.length, start, end);
+    }
     this.#used = at + head.length + (end - start);
     this.#indexes[partition]!.push(this.#starts.length);
     this.#starts.push(at);

@@ -50,6 +50,8 @@ export class MemoryTelemetry implements TelemetryStore {
   #commitComing = false;
   /** After a roll-back ordinals have a gap, and within a segment they may not. */
   #sealed = false;
+  /** Of a segment that retention dropped: used again, since touching new memory costs more than copying a record. */
+  #spare: Uint8Array | undefined;
   #healthy = true;
   #closed = false;
   #idle: (() => void)[] = [];
@@ -89,13 +91,14 @@ export class MemoryTelemetry implements TelemetryStore {
     let segment = this.#image.segments.at(-1);
     if (this.#sealed || segment === undefined || segment.free < length)
       segment = this.#newSegment(length);
-    this.#enqueuedTimeMs = Math.max(this.#enqueuedTimeMs, this.#clock.wallMs());
-    segment.append(partition, this.#enqueuedTimeMs, head, chunk, start, end);
-    this.#pendingBytes += length;
+    // One time a commit: the clock is read for the first record of each.
     if (!this.#commitComing) {
       this.#commitComing = true;
+      this.#enqueuedTimeMs = Math.max(this.#enqueuedTimeMs, this.#clock.wallMs());
       this.#schedule(() => this.#commit());
     }
+    segment.append(partition, this.#enqueuedTimeMs, head, chunk, start, end);
+    this.#pendingBytes += length;
     return this.#next++;
   }
 
@@ -168,12 +171,22 @@ export class MemoryTelemetry implements TelemetryStore {
     const segment = new TelemetrySegment(
       this.#next,
       last ? last.firstOffset + last.used : 0,
-      Math.max(this.#limits.segmentBytes, length),
+      this.#bytesFor(length),
       partitions.map((info, index) => last?.nextSequence(index) ?? info.nextSequenceNumber),
     );
     segments.push(segment);
     this.#sealed = false;
     return segment;
+  }
+
+  #bytesFor(length: number): Uint8Array {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    if (spare !== undefined && spare.length >= length) return spare;
+    // Not a Buffer: its slice would be a view.
+    return new Uint8Array(
+      Buffer.allocUnsafeSlow(Math.max(this.#limits.segmentBytes, length)).buffer,
+    );
   }
 
   #commit(): void {
@@ -210,7 +223,9 @@ export class MemoryTelemetry implements TelemetryStore {
     }
     let retained = segments.reduce((sum, segment) => sum + segment.used, 0);
     while (segments.length > 1 && retained > this.#limits.retainedBytesMax) {
-      retained -= segments.shift()!.used;
+      const dropped = segments.shift()!;
+      retained -= dropped.used;
+      this.#spare = dropped.bytes;
     }
     for (const [index, info] of partitions.entries()) {
       info.firstSequenceNumber = segments[0]!.firstSequence(index);
