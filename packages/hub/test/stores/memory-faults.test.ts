@@ -9,7 +9,7 @@ const everything = { recordsMax: 1_000_000, bytesMax: 1e9 };
 /** Stores whose every operation takes some virtual milliseconds, and fails when told to. */
 function slow(latencyMs: () => number, options: Partial<MemoryStoresOptions> = {}) {
   const clock = new VirtualClock();
-  const control = { fault: (_: StoreOperation): Fault => undefined };
+  const control = { fault: (_operation: StoreOperation): Fault => undefined };
   const stores = createMemoryStores({
     clock,
     schedule: (complete) => void clock.at(clock.nowMs() + latencyMs(), complete),
