@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Clock, Timer } from "@hubwire/transport";
 import { Outcome, World } from "./support/world.ts";
 
 test("close finishes what is under way, sends DISCONNECT and then refuses everything by name", async () => {
@@ -122,6 +123,62 @@ test("close at any moment of connecting leaves nothing behind", async () => {
     expect(world.hub.connections.every(({ closed }) => closed)).toBe(true);
     expect(world.hub.opened).toBeLessThanOrEqual(1);
   }
+});
+
+test("close does not wait for what needs no answer or was given up", async () => {
+  const world = new World({
+    onEffect: (effect) => (effect.type === "message" ? "taken" : undefined),
+  });
+  const client = await world.connect();
+  const controller = new AbortController();
+  const handed = new Outcome(client.sendTelemetry("x", { qos: 0 }));
+  const given = new Outcome(client.sendTelemetry("y", { signal: controller.signal }));
+  const late = new Outcome(client.sendTelemetry("z", { timeoutMs: 100 }));
+  const closed = new Outcome(client.close());
+  await world.clock.advance(50);
+  expect(closed.code).toBe("pending");
+  controller.abort();
+  await world.clock.advance(49);
+  expect(closed.code).toBe("pending");
+  await world.clock.advance(1);
+  expect([handed.code, given.code, late.code, closed.code]).toEqual([
+    "value",
+    "call.aborted",
+    "call.timeout",
+    "value",
+  ]);
+});
+
+test("a closed client has no timer left: it does not keep its process alive", async () => {
+  const world = new World();
+  const open = new Set<Timer>();
+  const clock: Clock = {
+    wallMs: () => world.clock.wallMs(),
+    nowMs: () => world.clock.nowMs(),
+    endOfTurn: (callback) => world.clock.endOfTurn(callback),
+    at: (atMs, callback) => {
+      const timer = world.clock.at(atMs, () => {
+        open.delete(own);
+        callback();
+      });
+      const own = {
+        cancel: () => {
+          open.delete(own);
+          timer.cancel();
+        },
+      };
+      if (atMs !== Infinity) open.add(own);
+      return own;
+    },
+  };
+  const client = await world.connect({ clock });
+  await world.settle(client.sendTelemetry("x", { timeoutMs: 1_000_000 }));
+  await world.settle(client.getTwin());
+  const reading = client.desiredProperties();
+  await world.settle(reading.next());
+  expect(open.size).toBeGreaterThan(0);
+  await world.settle(client.close());
+  expect(open.size).toBe(0);
 });
 
 test("await using closes", async () => {

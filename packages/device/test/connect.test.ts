@@ -192,6 +192,20 @@ test("a device reconnects after every kind of end, and back-off grows from 1 to 
   expect(new Set(waits).size).toBeGreaterThan(waits.length / 2);
 });
 
+test("back-off begins anew after a connection that lasted a minute", async () => {
+  const world = new World();
+  const client = await world.connect();
+  for (let i = 0; i < 5; i++) {
+    world.hub.cut();
+    await world.clock.runUntil(() => client.status().state === "connected");
+  }
+  await world.clock.advance(61_000);
+  const startMs = world.clock.nowMs();
+  world.hub.cut();
+  await world.clock.runUntil(() => client.status().state === "connected");
+  expect(world.clock.nowMs() - startMs).toBeLessThanOrEqual(2_000);
+});
+
 test("reconnectDelay sets the bounds of the waits", async () => {
   const world = new World();
   const client = await world.connect({ reconnectDelay: { minMs: 100, maxMs: 400 } });

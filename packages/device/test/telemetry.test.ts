@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { Outcome, World } from "./support/world.ts";
 import type { HubScript } from "./support/script.ts";
@@ -173,6 +174,76 @@ test("a hub that lost its session gets the unacknowledged messages again all the
   expect(world.hub.texts).toEqual(["a"]);
 });
 
+test("the caller's bytes may change as soon as the call returned: what is sent, also again, is what was given", async () => {
+  let silent = true;
+  const world = new World({
+    onEffect: (effect) => (silent && effect.type === "message" ? "taken" : undefined),
+  });
+  const client = await world.connect({ maxInflight: 1 });
+  const bytes = Buffer.from("given");
+  const all = Promise.all([client.sendTelemetry(bytes), client.sendTelemetry(bytes)]);
+  bytes.fill("x");
+  await world.clock.settle();
+  silent = false;
+  world.hub.cut();
+  await world.settle(all);
+  expect(world.hub.texts).toEqual(["given", "given"]);
+});
+
+test("a message sent again has all its time again", async () => {
+  let silent = true;
+  const world = new World({
+    onEffect: (effect) => (silent && effect.type === "message" ? "taken" : undefined),
+  });
+  const client = await world.connect({ retryIntervalMs: 30_000, keepAliveS: 600 });
+  const sent = new Outcome(client.sendTelemetry("x"));
+  await world.clock.advance(25_000);
+  world.hub.cut();
+  await world.clock.runUntil(() => world.hub.opened === 2 && client.status().state === "connected");
+  const connectedAtMs = world.clock.nowMs();
+  await world.clock.advanceTo(connectedAtMs + 29_999);
+  expect(client.status().state).toBe("connected");
+  silent = false;
+  await world.clock.advance(1);
+  expect(client.status().state).toBe("waiting");
+  await world.clock.runUntil(() => sent.isSettled);
+  expect(sent.code).toBe("value");
+});
+
+test("rubbish behind an acknowledgement ends the connection and nothing else", async () => {
+  const world = new World({
+    onEffect: (effect, { driver }) => {
+      if (effect.type !== "message" || effect.packetId !== 1 || effect.dup) return undefined;
+      // PUBACK for the first message and a reserved packet type, in one piece.
+      driver.stream.write(Uint8Array.of(0x40, 2, 0, 1, 0xf0, 0));
+      return "taken";
+    },
+  });
+  const client = await world.connect({ maxInflight: 1 });
+  const causes: string[] = [];
+  void (async () => {
+    for await (const status of client.statusChanges()) {
+      if (status.state === "waiting") causes.push(status.cause.code);
+    }
+  })();
+  const all = Promise.all(["a", "b", "c"].map((text) => client.sendTelemetry(text)));
+  await world.settle(all);
+  expect(causes).toEqual(["mqtt.packet_type_reserved"]);
+  expect(world.hub.texts).toEqual(["b", "c"]);
+});
+
+test("a signal that outlives its calls does not collect listeners", async () => {
+  const world = new World();
+  const client = await world.connect();
+  const { signal } = new AbortController();
+  for (let i = 0; i < 20; i++) {
+    await world.settle(client.sendTelemetry("x", { signal }));
+    await world.settle(client.getTwin({ signal }));
+    await client.messages({ signal }).return?.();
+  }
+  expect(getEventListeners(signal, "abort")).toHaveLength(0);
+});
+
 test("messages sent while there is no connection wait for one", async () => {
   const world = new World();
   const client = await world.connect();
@@ -266,7 +337,7 @@ test("the queue is bounded in messages and in bytes, and takes more when it empt
     code: "device.queue_full",
   });
   await world.settle(large);
-  await world.settle(client.sendTelemetry(Buffer.alloc(100)));
+  await world.settle(Promise.all([1, 2].map(() => client.sendTelemetry(Buffer.alloc(900)))));
 });
 
 test("a message larger than the whole queue goes when the queue is empty", async () => {

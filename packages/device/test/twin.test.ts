@@ -129,6 +129,30 @@ test("requests whose answer was lost are asked again on the next connection, in 
   expect(world.hub.reports).toEqual([{ a: 1 }, { a: 2 }]);
 });
 
+test("a request waits for the subscription its answer needs, on every connection", async () => {
+  const seen: string[] = [];
+  let granting = true;
+  const world = new World({
+    onEffect: (effect) => {
+      if (effect.type === "subscribe" && !granting) return "taken";
+      if (effect.type === "message") seen.push(effect.topic);
+      return undefined;
+    },
+  });
+  const client = await world.connect({ retryIntervalMs: 5_000 });
+  await world.settle(client.getTwin());
+  granting = false;
+  world.hub.forgetSession();
+  world.hub.cut();
+  await world.clock.runUntil(() => client.status().state === "connected");
+  const waiting = client.getTwin();
+  await world.clock.advance(1_000);
+  expect(seen).toHaveLength(1);
+  granting = true;
+  await world.settle(waiting);
+  expect(seen).toHaveLength(2);
+});
+
 test("requests made while there is no connection wait for one, within their time", async () => {
   const world = new World();
   const client = await world.connect();

@@ -107,7 +107,7 @@ export class TwinRequests implements Machine {
 
   received(message: IncomingMessage, topic: HubTopic & { type: "twinResponse" }): void {
     const request = this.#waiting.get(topic.rid);
-    if (request === undefined || !request.sent) return;
+    if (request === undefined) return;
     const { call, isGet } = request;
     const bytes = payloadOf(message);
     if (topic.status < 200 || topic.status > 299) {
