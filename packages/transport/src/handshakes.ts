@@ -46,7 +46,6 @@ export class Handshakes {
   }
 
   #refuse(address: string, reason: RefusedConnection["reason"], error: Error | undefined): void {
-    this.#open.get(address)?.destroy();
     this.#open.delete(address);
     this.#onRefused?.({ reason, address, error });
   }

@@ -69,6 +69,16 @@ test("flush writes now, and the end of the turn finds nothing left", async () =>
   expect(stream.take()).toEqual([]);
 });
 
+test("however often it is touched, a driver is looked at once a turn", async () => {
+  const { clock, session, driver } = setUp();
+  driver.start();
+  let looks = 0;
+  Object.defineProperty(session, "hasOutput", { get: () => ++looks > Infinity });
+  for (let count = 0; count < 100; count++) driver.touch();
+  await clock.settle();
+  expect(looks).toBe(1);
+});
+
 test("a thousand drivers of one clock cost one end of turn", async () => {
   const clock = new CountingClock();
   const all = Array.from({ length: 1_000 }, () => setUp({}, clock));

@@ -50,7 +50,7 @@ test("end delivers everything that was written, then both sides close without er
 
 test("the last words reach a peer that is still sending", async () => {
   // Closing with unread input makes the kernel reset the connection, and the refusal would be lost on its way.
-  const server = await startServer();
+  const server = await startServer({ endTimeoutMs: 1_000_000 });
   for (let round = 0; round < 20; round++) {
     const client = new Collector(await connectTo(server.port));
     const accepted = await server.nextStream();
@@ -60,32 +60,8 @@ test("the last words reach a peer that is still sending", async () => {
     accepted.stream.end();
     await client.end();
     expect(client.text).toBe("refused");
+    await accepted.end();
   }
-});
-
-test("a peer that never closes its side is cut off when endTimeoutMs has passed", async () => {
-  const server = await startServer({ endTimeoutMs: 50 });
-  const client = await connectTo(server.port);
-  const accepted = await server.nextStream();
-  // Nobody reads on this side, so it never sees the FIN and never answers it.
-  client.pause();
-  accepted.stream.end();
-  expect(await accepted.end()).toBeUndefined();
-});
-
-test("a peer that goes on sending after end is cut off when it has sent a mebibyte", async () => {
-  const server = await startServer({ endTimeoutMs: 1_000_000 });
-  const client = new Collector(await connectTo(server.port));
-  const accepted = await server.nextStream();
-  accepted.stream.end();
-  const flood = setInterval(() => client.stream.write(new Uint8Array(65_536)), 1);
-  try {
-    expect(await accepted.end()).toBeUndefined();
-    await client.end();
-  } finally {
-    clearInterval(flood);
-  }
-  expect(accepted.receivedBytes).toBe(0);
 });
 
 test("destroy is seen by the peer, and told once on this side", async () => {

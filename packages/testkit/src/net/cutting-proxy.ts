@@ -54,6 +54,13 @@ export class CuttingProxy implements AsyncDisposable {
     return this.#pairs.size;
   }
 
+  /** Chunks that were read and wait for their delay. */
+  get held(): number {
+    let count = 0;
+    for (const pair of this.#pairs) count += pair.held;
+    return count;
+  }
+
   /** Resets connections: both ends notice, or only one and the other is left half-open. */
   cut(noticedBy: "both" | "client" | "server" = "both"): void {
     for (const pair of this.#pairs) pair.cut(noticedBy);
@@ -124,6 +131,10 @@ class Pair {
     this.#forward(client, target, "toServer");
     this.#forward(target, client, "toClient");
     this.update();
+  }
+
+  get held(): number {
+    return this.#waiting.length;
   }
 
   cut(noticedBy: "both" | "client" | "server"): void {

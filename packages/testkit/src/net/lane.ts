@@ -40,7 +40,6 @@ export class Lane {
   #queue: Piece[] = [];
   #head = 0;
   #undeliveredBytes = 0;
-  #lastArrivalMs = 0;
   #lineFreeMs = 0;
   #timer: Timer | undefined;
   #isStalled = false;
@@ -126,8 +125,8 @@ export class Lane {
     const sendMs = ((bytes?.length ?? 0) / bytesPerSecond) * 1_000;
     this.#lineFreeMs = Math.max(nowMs, this.#lineFreeMs) + sendMs;
     const delayMs = jitterMs === 0 ? latencyMs : latencyMs + this.#random.next() * jitterMs;
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#lineFreeMs + delayMs);
-    this.#queue.push({ atMs: this.#lastArrivalMs, bytes });
+    // What comes early waits in the queue for what was sent before it.
+    this.#queue.push({ atMs: this.#lineFreeMs + delayMs, bytes });
   }
 
   #arm(): void {

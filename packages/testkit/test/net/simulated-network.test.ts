@@ -143,7 +143,7 @@ test("end brings everything over, then closes both sides without error", async (
     [undefined],
     [undefined],
   ]);
-  expect(network.cables).toEqual([]);
+  expect([network.cables, clock.nextMs]).toEqual([[], Infinity]);
 });
 
 test("an end that its reader never sees is over after five seconds", async () => {
