@@ -359,6 +359,16 @@ function recordOf(event: {
   return { partition, sequenceNumber, enqueuedTimeMs, device, n: Number(n) };
 }
 
+async function started(world: World): Promise<boolean> {
+  try {
+    await world.startHub();
+    return true;
+  } catch {
+    world.killHub();
+    return false;
+  }
+}
+
 /** Runs `work` while virtual time goes on, until it is done. */
 async function during<T>(clock: VirtualClock, work: Promise<T>): Promise<T> {
   let done = false;
@@ -421,7 +431,8 @@ export async function simulate(options: RunOptions): Promise<History> {
     world.killHub();
     restarting = (async () => {
       await clock.sleep(random.between(0.1, 90) * second);
-      await world.startHub();
+      // A hub whose disk fails during its start gives up; whoever supervises it starts it again.
+      while (!(await started(world))) await clock.sleep(second);
       restarting = undefined;
     })();
   });
