@@ -3,7 +3,7 @@ import type { Log, LogRecord } from "@hubwire/log";
 type Accepted = { ordinal: number; partition: number; sequenceNumber: number; content: string };
 
 /** The log broke a promise. */
-export class Violation extends Error {
+class Violation extends Error {
   override readonly name = "Violation";
 }
 
@@ -141,7 +141,7 @@ export class Ledger {
   }
 }
 
-export async function readAll(log: Log, partition: number): Promise<LogRecord[]> {
+async function readAll(log: Log, partition: number): Promise<LogRecord[]> {
   const records: LogRecord[] = [];
   for (;;) {
     const last = records.at(-1);
