@@ -14,7 +14,7 @@ export type Attempt = {
   presented: PresentedCertificate | undefined;
 };
 
-export type PresentedCertificate = {
+type PresentedCertificate = {
   subject: string;
   issuer: string;
   /** subjectAltName as Node formats it. */
