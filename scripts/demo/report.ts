@@ -1,7 +1,7 @@
 import type { IotError } from "@hubwire/protocol";
 
 /** The seven things a newcomer sees happen. */
-export const flows = [
+const flows = [
   "connect",
   "telemetry",
   "C2D",

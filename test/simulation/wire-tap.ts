@@ -1,7 +1,7 @@
 import type { ByteStream, Clock, StreamHandler, Timer } from "@hubwire/transport";
 
 /** One MQTT packet as bytes, with its first byte taken apart. */
-export type WirePacket = {
+type WirePacket = {
   type: number;
   flags: number;
   packetId: number | undefined;
@@ -9,7 +9,7 @@ export type WirePacket = {
 };
 
 /** Cuts a stream of bytes into packets; the simulation's own, so that the codec under test does not judge itself. */
-export class PacketCutter {
+class PacketCutter {
   #carry: Buffer = Buffer.alloc(0);
 
   cut(bytes: Uint8Array): WirePacket[] {

@@ -39,7 +39,6 @@ export const rules: Record<string, Rule> = {
       "@hubwire/transport",
       "@hubwire/log",
       "hono",
-      "@hono/node-server",
       "pino",
       "prom-client",
     ],

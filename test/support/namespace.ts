@@ -20,7 +20,12 @@ export type ScenarioResult = { code: number | null; stdout: string; stderr: stri
  */
 export function runInNamespace(
   scenario: string,
-  options: { env?: Record<string, string>; timeoutMs: number },
+  options: {
+    env?: Record<string, string>;
+    timeoutMs: number;
+    /** As an ordinary user, who may not listen on ports below 1024. */
+    unprivileged?: boolean;
+  },
 ): Promise<ScenarioResult> {
   const child = spawn(
     "unshare",
@@ -30,6 +35,8 @@ export function runInNamespace(
       "python3",
       "-c",
       raiseLoopback,
+      // A user namespace inside has no rights over the network outside of it.
+      ...(options.unprivileged === true ? ["unshare", "-r", "--"] : []),
       process.execPath,
       "--conditions=@hubwire/source",
       "--disable-warning=ExperimentalWarning",

@@ -1,4 +1,4 @@
-import type { ErrorCode, MessageProperties, SubackCode, TopicFilter } from "@hubwire/protocol";
+import type { ErrorCode, MessageProperties } from "@hubwire/protocol";
 import type { PeerCertificate } from "@hubwire/transport";
 
 /**
@@ -231,6 +231,3 @@ export type ServicePermission =
   | "RegistryReadWrite"
   | "ServiceConnect"
   | "DeviceConnect";
-
-export type Grants = readonly SubackCode[];
-export type Filters = readonly TopicFilter[];
