@@ -82,7 +82,6 @@ export class Telemetry implements Machine {
   #scanAtMs = Infinity;
   /** When the oldest unacknowledged message is next looked at. */
   #ackCheckAtMs = Infinity;
-  #connectedAtMs = 0;
   /** QoS 0: given to the socket, or about to be, in this turn. */
   #handed: Outgoing[] = [];
   /** Their bytes since the socket was last asked. */
@@ -200,8 +199,8 @@ export class Telemetry implements Machine {
     }
   }
 
+  /** What the session still had was sent again just now, so the first look at it is a whole interval away. */
   connected(nowMs: number): void {
-    this.#connectedAtMs = nowMs;
     if (this.#sent > 0) this.#expectAck(nowMs);
   }
 
@@ -264,10 +263,8 @@ export class Telemetry implements Machine {
     for (let i = 0; i < this.#sent; i++) {
       const message = this.#queue.at(i);
       if (message.state !== "sent") continue;
-      // Those of an earlier connection were sent again when this one began.
-      const waitingSinceMs = Math.max(message.sentAtMs, this.#connectedAtMs);
       const { retryIntervalMs } = this.#settings;
-      if (nowMs - waitingSinceMs < retryIntervalMs) return this.#expectAck(waitingSinceMs);
+      if (nowMs - message.sentAtMs < retryIntervalMs) return this.#expectAck(message.sentAtMs);
       const reason = `The hub did not acknowledge a message for ${retryIntervalMs} ms`;
       return this.#uplink.kill("device.ack_timeout", reason);
     }
