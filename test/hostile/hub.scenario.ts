@@ -1,0 +1,60 @@
+/**
+ * A hub in a process of its own, so that its memory can be measured and its data fought over. Takes the configuration and the ids of the
+ * devices to make as JSON in the environment; prints one line when it is ready; ends at `{"do":"stop"}` or with its parent.
+ */
+import { createHub, type HubConfig } from "@hubwire/hub";
+import { createInterface } from "node:readline";
+
+const { config, devices } = JSON.parse(process.env["HUB"] ?? "{}") as {
+  config: HubConfig;
+  devices: string[];
+};
+const say = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
+
+const hub = await createHub({ mqttPort: 0, httpsPort: 0, ...config });
+const connectionStrings: Record<string, string> = {};
+for (const deviceId of devices) {
+  // oxlint-disable-next-line no-await-in-loop -- a handful, at start
+  const { connectionString } = await hub.createDevice({ deviceId });
+  connectionStrings[deviceId] = connectionString;
+}
+const { mqttPort, httpsPort, caPem } = hub;
+say({ event: "ready", pid: process.pid, mqttPort, httpsPort, caPem, connectionStrings });
+
+const commands: Record<string, (command: Record<string, string>) => unknown> = {
+  stop: () => hub.stop(),
+  /** How many messages of a device are stored, and whether they are numbered without gap or repeat. */
+  count: async ({ deviceId }) => {
+    let count = 0;
+    let inOrder = true;
+    for (let partition = 0; partition < hub.telemetry.partitionCount; partition += 1) {
+      let next = hub.telemetry.partition(partition).firstSequenceNumber;
+      for (;;) {
+        // oxlint-disable-next-line no-await-in-loop -- page after page
+        const events = await hub.telemetry.read(
+          partition,
+          { sequenceNumber: next },
+          { recordsMax: 1_000, bytesMax: 4 << 20 },
+        );
+        const last = events.at(-1);
+        if (last === undefined) break;
+        next = last.sequenceNumber + 1;
+        for (const event of events) {
+          if (event.deviceId !== deviceId) continue;
+          const { n } = JSON.parse(Buffer.from(event.body).toString("utf8")) as { n: number };
+          inOrder &&= n === count;
+          count += 1;
+        }
+      }
+    }
+    say({ event: "counted", count, inOrder });
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line) as { do: string };
+  await commands[command.do]?.(command);
+  if (command.do === "stop") break;
+}
+await hub.stop();
+process.stdin.destroy();
