@@ -64,6 +64,14 @@ describe("a torn tail", () => {
     expect(log.partition(0).nextSequenceNumber).toBe(10);
   });
 
+  test("is also what an intact frame of this very log is, at a place where it was not written", async () => {
+    const { disk, all } = await filled(4);
+    change(disk, segment(1), (bytes) => bytes.copyWithin(batchAt(4), batchAt(3), batchAt(4)));
+    await using log = await openLog(disk);
+    expect(await contents(log)).toEqual(all);
+    expect(log.stats().droppedBytes).toBe(frameBytes(3, 100));
+  });
+
   test("becomes zeros before anything is appended", async () => {
     const { disk } = await filled(4);
     change(disk, segment(1), (bytes) => (bytes[batchAt(3)] = 0));

@@ -28,8 +28,8 @@ export class FileData {
   #durable: Uint8Array = new Uint8Array(0);
   /** In the order they were made. */
   #unsynced: Write[] = [];
-  /** Sectors whose sync failed: nobody will write them again, but they may have reached the disk. */
-  readonly #doubtful = new Map<number, Uint8Array>();
+  /** What sectors held whenever their sync failed: nobody will write it again, but it may have reached the disk. */
+  readonly #doubtful = new Map<number, Uint8Array[]>();
   readonly #sectorBytes: number;
 
   constructor(sectorBytes: number) {
@@ -86,7 +86,9 @@ export class FileData {
     for (const write of this.#unsynced) {
       for (const sector of sectorsOf(write, this.#sectorBytes)) {
         const start = sector * this.#sectorBytes;
-        this.#doubtful.set(sector, this.#current.slice(start, start + this.#sectorBytes));
+        const versions = this.#doubtful.get(sector) ?? [];
+        versions.push(this.#current.slice(start, start + this.#sectorBytes));
+        this.#doubtful.set(sector, versions);
       }
     }
     this.#unsynced = [];
@@ -100,9 +102,10 @@ export class FileData {
   #survivor({ mode, random, stale }: Crash): Uint8Array {
     if (mode === "none") return this.#durable;
     let bytes = this.#durable;
-    for (const [sector, content] of this.#doubtful) {
-      const survives = mode === "all" || random.chance(0.5);
-      if (survives) bytes = applied(bytes, content, sector * this.#sectorBytes);
+    for (const [sector, versions] of this.#doubtful) {
+      const survivor =
+        versions[mode === "all" ? versions.length - 1 : random.int(versions.length + 1)];
+      if (survivor) bytes = applied(bytes, survivor, sector * this.#sectorBytes);
     }
     if (mode === "random") return this.#scatter(bytes, random, new Uint8Array(0));
     if (mode === "stale") return this.#scatter(bytes, random, stale);
