@@ -2,11 +2,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { format, type FormatConfig } from "oxfmt";
+import { renderCompatibility } from "./compatibility.ts";
 import { renderErrors } from "./errors.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
-export const generatedPages = [{ file: "docs/errors.md", render: renderErrors }];
+export const generatedPages = [
+  { file: "docs/errors.md", render: renderErrors },
+  { file: "docs/compatibility.md", render: renderCompatibility },
+];
 
 export const command = "node --conditions=@hubwire/source scripts/docs/generate.ts";
 

@@ -1,8 +1,9 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { catalog } from "@hubwire/protocol";
 import { expect, test } from "vitest";
 import { command, generatedPages, renderPage } from "../../scripts/docs/generate.ts";
+import { named, sections } from "../../scripts/docs/compatibility.ts";
 import { renderErrors } from "../../scripts/docs/errors.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -18,8 +19,29 @@ test.each(generatedPages.map((page) => [page.file, page] as const))(
 test("every error code has its own entry on the error page, with its remedy", () => {
   const entries = renderErrors().split("\n### ").slice(1);
   const byCode = new Map(entries.map((entry) => [/^`([^`]+)`/u.exec(entry)?.[1], entry]));
-  expect([...byCode.keys()].toSorted()).toEqual(Object.keys(catalog).toSorted());
+  expect(new Set(byCode.keys())).toEqual(new Set(Object.keys(catalog)));
+  expect(entries).toHaveLength(byCode.size);
   for (const [code, { summary, remedy }] of Object.entries(catalog)) {
     expect(byCode.get(code)).toContain(`\n\n${summary}\n\n**What to do:** ${remedy}\n`);
   }
+});
+
+test("every test that the compatibility page names exists", () => {
+  const texts = new Map<string, string>();
+  const missing = named.filter(({ file, title }) => {
+    const text =
+      texts.get(file) ??
+      (existsSync(join(root, file)) ? readFileSync(join(root, file), "utf8") : "");
+    texts.set(file, text);
+    return !text.includes(title);
+  });
+  expect(missing).toEqual([]);
+});
+
+test("what is said to be the same as on Azure is shown by a test", () => {
+  const rows = sections.flatMap((section) => section.rows);
+  const bare = rows.filter(({ verdict, shown }) => verdict === "same" && shown.length === 0);
+  expect(bare).toEqual([]);
+  const unexplained = rows.filter(({ verdict, how }) => verdict === "differs" && how === undefined);
+  expect(unexplained).toEqual([]);
 });

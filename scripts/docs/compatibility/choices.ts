@@ -1,0 +1,166 @@
+import { by, type Shown } from "./evidence.ts";
+
+/** A point on which Azure's documentation is silent or contradicts itself: what Hubwire does, and how to change it. */
+export type Choice = {
+  point: string;
+  choice: string;
+  /** An option of `createHub`, with the command's name for it; undefined when there is none. */
+  option: string | undefined;
+  shown: readonly Shown[];
+};
+
+const { hub, vectors } = by;
+
+export const choices: readonly Choice[] = [
+  {
+    point: "SUBSCRIBE to a filter the hub does not serve",
+    choice:
+      "The connection closes, as maintainers of Microsoft's middleware say; lenient: SUBACK 0x80.",
+    option: '`mode: "lenient"`, `--lenient`',
+    shown: hub.subscribe(
+      "strict: filter %s closes the connection",
+      "lenient: filter %s is refused with 0x80, the others are granted",
+    ),
+  },
+  {
+    point: "PUBLISH to a topic the hub does not serve",
+    choice: "The connection closes; lenient: acknowledged and ignored, with one line in the log.",
+    option: '`mode: "lenient"`, `--lenient`',
+    shown: hub.telemetry("lenient: a foreign topic is acknowledged, ignored and told once"),
+  },
+  {
+    point: "CONNACK code for each reason of refusal",
+    choice:
+      "5 for everything about who it is; 1 for another protocol level, 2 for an empty client id, 3 when the hub is busy, stopping or cannot store.",
+    option: undefined,
+    shown: hub.connect(
+      "%s: CONNACK, close, and exactly one line",
+      "a store that fails during CONNECT is CONNACK 3, and the next try succeeds",
+    ),
+  },
+  {
+    point: "Whether CleanSession 1 deletes queued cloud-to-device messages",
+    choice: "It does, as Microsoft's embedded guide says.",
+    option: undefined,
+    shown: hub.c2d("clean=1 empties the queue at CONNECT"),
+  },
+  {
+    point: "Whether messages are queued for a device that never connected",
+    choice: "Always, as over AMQP and HTTPS.",
+    option: undefined,
+    shown: hub.c2d("messages wait for a device that is away, in order"),
+  },
+  {
+    point: "Delivery before SUBSCRIBE on a resumed session",
+    choice: "Right after CONNACK.",
+    option: undefined,
+    shown: hub.c2d(
+      "what was not acknowledged comes again after a reconnect: same id, DUP, before any SUBSCRIBE",
+    ),
+  },
+  {
+    point: "How long a session outlives its token (5 or 10 minutes)",
+    choice: "300 s.",
+    option: "`expiryGraceS` 0 to 600, `--expiry-grace`",
+    shown: hub.sessions("the session is cut when the token and its grace are over"),
+  },
+  {
+    point: "How far a token may be past its expiry at CONNECT",
+    choice: "300 s, the documented clock difference.",
+    option: "`clockToleranceS`, `--clock-tolerance`",
+    shown: hub.auth("tolerance %d s, expiry %d s from now"),
+  },
+  {
+    point: "MQTT when the daily quota is used up",
+    choice: "There are no quotas.",
+    option: undefined,
+    shown: [],
+  },
+  {
+    point: "413 or 400 for a twin that is too large",
+    choice: "413001 for size, 400004 for keys, depth, strings and numbers.",
+    option: undefined,
+    shown: hub.rest("PATCH of a twin with %s"),
+  },
+  {
+    point: "A method answer that is not JSON",
+    choice: "The caller gets 502.",
+    option: undefined,
+    shown: hub.methods("an answer that is %s is a bad response"),
+  },
+  {
+    point: "A method answer on a malformed topic",
+    choice: "Ignored; acknowledged if it was QoS 1.",
+    option: undefined,
+    shown: hub.requests("a malformed method answer is ignored, and acknowledged if QoS 1"),
+  },
+  {
+    point: "PUT of a twin with a section left out",
+    choice: "That section stays as it is.",
+    option: undefined,
+    shown: by.protocol.twin("replacing one section leaves the other as it is"),
+  },
+  {
+    point: "How soon `connectionState` follows",
+    choice: "At once; Azure takes minutes.",
+    option: undefined,
+    shown: hub.sessions("presence follows the connection"),
+  },
+  {
+    point: "What the device is told when desired properties are replaced",
+    choice: "The whole new section with `$version`.",
+    option: undefined,
+    shown: hub.twins("a replacement notifies the whole desired section"),
+  },
+  {
+    point: "A report whose `$version` is not the current one",
+    choice: "412.",
+    option: undefined,
+    shown: hub.twins(
+      "a reported patch with %s is refused with a JSON body and changes nothing",
+      "a reported patch with the right base version is applied",
+    ),
+  },
+  {
+    point: "A name twice in a property bag",
+    choice: "The last one wins.",
+    option: undefined,
+    shown: vectors.bag("last of a repeat wins"),
+  },
+  {
+    point: "TLS 1.3",
+    choice: "Offered beside 1.2.",
+    option: undefined,
+    shown: by.tls("TLS 1.2 is spoken with who speaks nothing newer"),
+  },
+  {
+    point: "The limit of five topic filters",
+    choice: "The sixth closes the connection; lenient: 100, then SUBACK 0x80.",
+    option: '`mode: "lenient"`, `--lenient`; `limits.mqtt.filtersMax`',
+    shown: hub.subscribe(
+      "strict: the sixth filter closes the connection, and repeating the first five does not",
+      "lenient: filters are bounded all the same",
+    ),
+  },
+  {
+    point: "Event Hubs receivers with a lower epoch",
+    choice: "There is no Event Hubs endpoint.",
+    option: undefined,
+    shown: [],
+  },
+  {
+    point: "404010 or 404001 for a module that does not exist",
+    choice: "Methods: 404010. Twins: 404001, as live hubs answer.",
+    option: undefined,
+    shown: [
+      ...hub.rest("method calls to unknown devices and modules have codes of their own"),
+      ...hub.twins("unknown devices and modules are both answered 404001"),
+    ],
+  },
+  {
+    point: "Time to CONNECT after the TLS handshake",
+    choice: "30 s for the whole packet.",
+    option: "`limits.mqtt.connectTimeoutMs`",
+    shown: hub.connect("a client that sends nothing is closed after 30 s"),
+  },
+];

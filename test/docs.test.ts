@@ -1,0 +1,63 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { blocksOf, brokenLinks } from "./docs/markdown.ts";
+import type { Ran } from "./docs/page.scenario.ts";
+import { typeErrors } from "./docs/type-check.ts";
+import { runInNamespace } from "./support/namespace.ts";
+
+const root = join(import.meta.dirname, "..");
+const inFolder = (folder: string): string[] =>
+  readdirSync(join(root, folder))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => join(folder, name));
+
+const pages = [...inFolder("."), ...inFolder("docs")];
+const linked = [...pages, ...inFolder("docs/decisions"), ...inFolder("bench")];
+const runnable = ["sh", "ts", "python"];
+const hasRunnable = (page: string): boolean =>
+  blocksOf(readFileSync(join(root, page), "utf8")).some(({ language }) =>
+    runnable.includes(language),
+  );
+
+/** What the output of a page's blocks must hold, so that "it ran" means "it did what the page says". */
+const evidence: Readonly<Record<string, readonly RegExp[]>> = {};
+
+// The pages say `npx hubwire` and import packages by name: what users have is the build.
+beforeAll(() => {
+  const tsc = join(root, "node_modules", ".bin", "tsc");
+  const built = spawnSync(tsc, ["-b", "packages/cli"], { cwd: root, encoding: "utf8" });
+  expect(built.status, built.stdout).toBe(0);
+}, 120_000);
+
+test("links between pages lead somewhere", () => {
+  expect(linked.flatMap((page) => brokenLinks(root, page))).toEqual([]);
+});
+
+test("blocks are tagged with what runs them, or as what nothing runs", () => {
+  const known = [...runnable, "console", "json", ""];
+  for (const page of pages) {
+    for (const { line, language } of blocksOf(readFileSync(join(root, page), "utf8"))) {
+      expect(known, `${page} line ${line}`).toContain(language);
+    }
+  }
+});
+
+test("every ts block type-checks", () => {
+  expect(typeErrors(root, pages)).toBe("");
+}, 60_000);
+
+describe.concurrent("pages run from top to bottom", () => {
+  test.each(pages.filter(hasRunnable))("%s", { timeout: 120_000 }, async (page) => {
+    const result = await runInNamespace("test/docs/page.scenario.ts", {
+      env: { DOCS_PAGE: page },
+      timeoutMs: 110_000,
+    });
+    expect(result.code, result.stderr).toBe(0);
+    const { failure, blocks } = JSON.parse(result.stdout) as { failure?: string; blocks: Ran[] };
+    const shown = blocks.map((ran) => `line ${ran.line}:\n${ran.stdout}${ran.stderr}`).join("\n");
+    expect(failure, shown).toBeUndefined();
+    for (const wanted of evidence[page] ?? []) expect(shown).toMatch(wanted);
+  });
+});
