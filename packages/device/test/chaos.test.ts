@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import type { DeviceClient } from "@hubwire/device";
 import { Outcome, World } from "./support/world.ts";
 
-const runs = Number(process.env["HUBWIRE_LONG"] === "1" ? 1_000 : 40);
+const runs = Number(process.env["HUBWIRE_LONG"] === "1" ? 1_000 : 25);
 const firstSeed = Number(process.env["HUBWIRE_SEED"] ?? 1);
 /** Trouble lasts so long; afterwards everything must come right. */
 const troubleMs = 180_000;

@@ -99,8 +99,8 @@ export type DeviceOptions = {
   /** Telemetry that may wait to be sent, in bytes of body and topic, 32 MiB. */
   queueBytesMax?: number;
   /**
-   * Cloud-to-device messages held and not yet completed, 128; reading from the connection stops above it. IoT Hub queues
-   * at most 50 per device.
+   * Cloud-to-device messages held and not yet completed, 128. Above it reading from the connection stops, acknowledgements
+   * included, until some are completed; IoT Hub queues at most 50 per device, so that only a broken hub gets there.
    */
   receiveMax?: number;
 

@@ -15,7 +15,7 @@ import type {
   ServerSnapshot,
 } from "@hubwire/protocol";
 import { Driver, memoryStreamPair } from "@hubwire/transport";
-import type { ByteStream, OpenStream, VirtualClock } from "@hubwire/transport";
+import type { ByteStream, Clock, OpenStream } from "@hubwire/transport";
 
 export const identity = { deviceId: "dev1" } as const;
 export const hostName = "hub.example";
@@ -40,7 +40,7 @@ export type Received = { topic: string; text: string; packetId: number; dup: boo
  * script it behaves: accepts, grants, acknowledges at once, answers twin requests, keeps the session.
  */
 export class FakeHub {
-  readonly clock: VirtualClock;
+  readonly clock: Clock;
   readonly script: HubScript;
   readonly connections: HubConnection[] = [];
   /** Telemetry in order of arrival, repetitions included. */
@@ -62,7 +62,7 @@ export class FakeHub {
   #snapshot: ServerSnapshot | undefined;
   #rid = 0;
 
-  constructor(clock: VirtualClock, script: HubScript = {}) {
+  constructor(clock: Clock, script: HubScript = {}) {
     this.clock = clock;
     this.script = script;
   }
