@@ -1,223 +1,21 @@
-import { IotError } from "@hubwire/protocol";
 import { testCertificates } from "@hubwire/testkit";
 import type { TestCertificate } from "@hubwire/testkit";
 import type { PeerCertificate } from "@hubwire/transport";
 import { webcrypto, X509Certificate } from "node:crypto";
 import { describe as group, expect, test } from "vitest";
-import { createAuthenticator } from "../../src/domain/auth/index.ts";
-import type { AuthenticatorOptions, Policy } from "../../src/domain/auth/index.ts";
-import { identityKey } from "../../src/domain/services.ts";
-import type {
-  Admission,
-  Authentication,
-  ConnectAttempt,
-  Identity,
-  ServicePermission,
-} from "../../src/domain/services.ts";
-import vectors from "../../../../vectors/hub-auth.json" with { type: "json" };
-import { signWith } from "../mqtt/world.ts";
+import type { AuthenticatorOptions } from "../../src/domain/auth/index.ts";
+import type { Identity } from "../../src/domain/services.ts";
+import {
+  attempt,
+  authenticator,
+  identity,
+  nowMs,
+  outcome,
+  tokenOf,
+  x509Username,
+} from "./fixtures.ts";
 
 const certificates = await testCertificates();
-const nowMs = Date.now();
-const nowS = Math.floor(nowMs / 1000);
-const key = (fill: number): string => Buffer.alloc(32, fill).toString("base64");
-const keys: Record<string, string> = {
-  primary: key(1),
-  secondary: key(2),
-  module: key(3),
-  other: key(4),
-  policy: key(5),
-  policySecondary: key(6),
-};
-
-const all = ["RegistryRead", "RegistryReadWrite", "ServiceConnect", "DeviceConnect"] as const;
-const policy = (name: string, permissions: readonly ServicePermission[]): Policy => ({
-  name,
-  permissions,
-  primaryKey: keys["policy"]!,
-  secondaryKey: keys["policySecondary"]!,
-});
-const policies = [
-  policy("iothubowner", all),
-  policy("service", ["ServiceConnect"]),
-  policy("device", ["DeviceConnect"]),
-  policy("registryRead", ["RegistryRead"]),
-  policy("registryReadWrite", ["RegistryReadWrite"]),
-];
-
-const identity = (path: string, rest: Partial<Identity> = {}): Identity => ({
-  deviceId: path.split("/")[0]!,
-  moduleId: path.split("/")[1],
-  generationId: "638000000000000001",
-  etag: "MQ==",
-  status: "enabled",
-  statusReason: undefined,
-  statusUpdatedAtMs: undefined,
-  authentication: { type: "sas", primaryKey: keys["primary"]!, secondaryKey: keys["secondary"]! },
-  capabilities: { iotEdge: false },
-  managedBy: undefined,
-  ...rest,
-});
-const moduleKeys: Authentication = {
-  type: "sas",
-  primaryKey: keys["module"]!,
-  secondaryKey: keys["module"]!,
-};
-const registry = [
-  identity("dev1"),
-  identity("dev1/mod1", { authentication: moduleKeys }),
-  identity("n@m.et#st"),
-  identity("off", { status: "disabled", statusReason: "stolen" }),
-  identity("off/mod1", { authentication: moduleKeys }),
-  identity("signed", { authentication: { type: "certificateAuthority" } }),
-  identity("signed/mod1", { authentication: { type: "certificateAuthority" } }),
-];
-
-function authenticator(options: Partial<AuthenticatorOptions> = {}, more: Identity[] = []) {
-  const known = new Map([...registry, ...more].map((one) => [identityKey(one), one]));
-  return createAuthenticator({
-    identities: { find: async (ref) => known.get(identityKey(ref)) },
-    policies,
-    clock: { wallMs: () => nowMs },
-    hostNames: ["hub.example.net", "localhost"],
-    ...options,
-  });
-}
-
-const attempt = (rest: Partial<ConnectAttempt>): ConnectAttempt => ({
-  clientId: "dev1",
-  username: "hub.example.net/dev1/?api-version=2021-04-12",
-  password: undefined,
-  cleanSession: true,
-  keepAliveS: 60,
-  will: undefined,
-  certificate: undefined,
-  address: "203.0.113.7:4711",
-  ...rest,
-});
-
-/** How the attempt went: the admission, or the code of the refusal. */
-async function outcome(attempting: Promise<Admission | void>): Promise<Admission | string | void> {
-  try {
-    return await attempting;
-  } catch (error) {
-    if (error instanceof IotError) return error.code;
-    throw error;
-  }
-}
-
-type TokenCase = {
-  name: string;
-  sr: string;
-  signedBy: string;
-  seInS: number;
-  skn?: string;
-  raw?: string;
-};
-
-async function tokenOf({ sr, signedBy, seInS, skn, raw }: TokenCase): Promise<string> {
-  if (raw !== undefined) return raw;
-  const se = nowS + seInS;
-  const signature = encodeURIComponent(await signWith(keys[signedBy]!)(`${sr}\n${se}`));
-  const policyName = skn === undefined ? "" : `&skn=${skn}`;
-  return `SharedAccessSignature sr=${sr}&sig=${signature}&se=${se}${policyName}`;
-}
-
-group("device tokens", () => {
-  test.each(vectors.deviceTokens)("$name", async (vector) => {
-    const password = await tokenOf(vector);
-    const clientId = vector.clientId ?? "dev1";
-    const username = vector.username ?? `hub.example.net/${clientId}/?api-version=2021-04-12`;
-    const result = await outcome(
-      authenticator().authenticateDevice(attempt({ clientId, username, password })),
-    );
-    if (vector.refused !== undefined) return expect(result).toBe(vector.refused);
-    expect(result).toMatchObject({
-      authMethod: `{"scope":"${vector.scope}","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}`,
-      generationId: "638000000000000001",
-      expiresAtMs: (nowS + vector.seInS + 300) * 1000,
-      warning: undefined,
-    });
-  });
-
-  test.each([
-    [0, -1, "auth.token_expired"],
-    [0, 0, undefined],
-    [300, -300, undefined],
-    [300, -301, "auth.token_expired"],
-  ])("tolerance %d s, expiry %d s from now", async (clockToleranceS, seInS, refused) => {
-    const clock = { wallMs: () => nowS * 1000 };
-    const password = await tokenOf({
-      name: "",
-      sr: "hub.example.net%2Fdevices%2Fdev1",
-      signedBy: "primary",
-      seInS,
-    });
-    const result = await outcome(
-      authenticator({ clockToleranceS, clock }).authenticateDevice(attempt({ password })),
-    );
-    if (refused === undefined) expect(result).toHaveProperty("ref");
-    else expect(result).toBe(refused);
-  });
-
-  test("a refusal for a wrong clock tells both times and no secret", async () => {
-    const sr = "hub.example.net%2Fdevices%2Fdev1";
-    const password = await tokenOf({ name: "", sr, signedBy: "primary", seInS: -3600 });
-    await expect(authenticator().authenticateDevice(attempt({ password }))).rejects.toMatchObject({
-      code: "auth.token_expired",
-      message: expect.stringMatching(
-        /expired at 20.*Z, 3600 s before the hub's time 20.*Z \(tolerance 300 s\)/,
-      ),
-    });
-  });
-
-  test("a hub without names of its own takes the name it is called by, and the token must be for it", async () => {
-    const any = authenticator({ hostNames: [] });
-    const username = "my.hub/dev1/?api-version=2021-04-12";
-    const good = await tokenOf({
-      name: "",
-      sr: "my.hub%2Fdevices%2Fdev1",
-      signedBy: "primary",
-      seInS: 60,
-    });
-    const other = await tokenOf({
-      name: "",
-      sr: "hub.example.net%2Fdevices%2Fdev1",
-      signedBy: "primary",
-      seInS: 60,
-    });
-    expect(
-      await outcome(any.authenticateDevice(attempt({ username, password: good }))),
-    ).toHaveProperty("ref");
-    expect(await outcome(any.authenticateDevice(attempt({ username, password: other })))).toBe(
-      "auth.token_scope",
-    );
-  });
-
-  test("the model id of the user name is handed on", async () => {
-    const password = await tokenOf({
-      name: "",
-      sr: "hub.example.net",
-      signedBy: "policy",
-      seInS: 60,
-      skn: "device",
-    });
-    const username = "hub.example.net/dev1/?api-version=2021-04-12&model-id=dtmi%3Aa%3B1";
-    expect(await authenticator().authenticateDevice(attempt({ username, password }))).toMatchObject(
-      {
-        modelId: "dtmi:a;1",
-        ref: { deviceId: "dev1", moduleId: undefined },
-      },
-    );
-  });
-});
-
-group("who is who", () => {
-  test.each(vectors.claims)("$name", async ({ clientId, username, refused }) => {
-    const sent = { clientId, username: username ?? undefined, password: "SharedAccessSignature x" };
-    expect(await outcome(authenticator().authenticateDevice(attempt(sent)))).toBe(refused);
-  });
-});
 
 /** What TLS would have told about this certificate. */
 function peer(certificate: TestCertificate, chain: TestCertificate[] = []): PeerCertificate {
@@ -231,10 +29,6 @@ function peer(certificate: TestCertificate, chain: TestCertificate[] = []): Peer
     chain: chain.map(({ raw }) => raw),
   };
 }
-const x509Username = (path: string): Partial<ConnectAttempt> => ({
-  clientId: path,
-  username: `hub.example.net/${path}/?api-version=2021-04-12`,
-});
 
 group("thumbprints", async () => {
   const mine = await certificates.selfSigned({ cn: "whatever" });
@@ -505,23 +299,4 @@ group("certificates signed by a CA", async () => {
     expect(() => authenticator({ deviceCas: [broken] })).toThrow(/cannot be read/);
     expect(new X509Certificate(root.cert).ca).toBe(true);
   });
-});
-
-group("services", () => {
-  test.each(vectors.serviceTokens)("$name", async (vector) => {
-    const header =
-      vector.header === null ? undefined : (vector.header ?? (await tokenOf(vector as TokenCase)));
-    const permission = vector.permission as ServicePermission;
-    const result = await outcome(authenticator().authorizeService(header, permission));
-    expect(result).toBe(vector.refused);
-  });
-});
-
-test.each([
-  [{ clockToleranceS: -1 }],
-  [{ clockToleranceS: Number.NaN }],
-  [{ expiryGraceS: 601 }],
-  [{ expiryGraceS: -1 }],
-])("options out of range are refused: %o", (options) => {
-  expect(() => authenticator(options)).toThrow(IotError);
 });
