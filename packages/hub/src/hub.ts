@@ -72,11 +72,8 @@ async function start(
     metricsText,
   };
   const { mqtt, tls } = await openMqtt(config, parts);
-  cleanUp.add(() => tls.close());
-  const rest = await openRest(config, parts).catch(async (error: unknown) => {
-    await mqtt.stop();
-    throw error;
-  });
+  cleanUp.add(() => Promise.all([tls.close(), mqtt.stop()]));
+  const rest = await openRest(config, parts);
   const doors: Doors = { mqtt, tls, rest };
   const stopping = new AbortController();
   const endHousekeeping = keepHouse({

@@ -37,6 +37,19 @@ test("operations complete when the schedule says, in the order of the calls", as
   expect((await read)?.value).toBe(49);
 });
 
+test("an operation takes the time its schedule gives it, whatever went before", async () => {
+  const latencies = [1, 50];
+  const { clock, stores } = slow(() => latencies.shift() ?? 1);
+  const quick = stores.documents.put("twins", "quick", 1, "any");
+  let isDone = false;
+  void stores.documents.put("twins", "slow", 1, "any").then(() => (isDone = true));
+  await clock.advance(49);
+  expect(await quick).toMatchObject({ ok: true });
+  expect(isDone).toBe(false);
+  await clock.advance(1);
+  expect(isDone).toBe(true);
+});
+
 test("a rejected operation did not happen; one whose answer was lost did", async () => {
   const { clock, control, stores } = slow(() => 1);
   const { documents } = stores;
@@ -96,6 +109,31 @@ test("after a cut nothing pending happens or settles, and the image holds what h
     [0, 2],
     [1, 3],
   ]);
+});
+
+test("after any series of lost and made commits the made ones are there, in order and without gaps", async () => {
+  const random = seededRandom(11);
+  const { clock, control, stores } = slow(() => 1);
+  const { telemetry } = stores;
+  let fault: Fault;
+  control.fault = ({ name }) => (name === "commit" ? fault : undefined);
+  const kept: number[] = [];
+  for (let n = 0; n < 200; n++) {
+    fault = random.chance(0.3) ? "reject" : undefined;
+    telemetry.append(0, Uint8Array.of(n), new Uint8Array(0), 0, 0);
+    telemetry.append(1, Uint8Array.of(n), new Uint8Array(0), 0, 0);
+    await clock.advance(1);
+    if (fault === undefined) kept.push(n);
+    fault = undefined;
+    await clock.advance(200);
+  }
+  for (const partition of [0, 1]) {
+    const read = telemetry.read(partition, "first", everything);
+    await clock.advance(1);
+    const records = await read;
+    expect(records.map(({ bytes }) => bytes[0])).toEqual(kept);
+    expect(records.map(({ sequenceNumber }) => sequenceNumber)).toEqual(kept.map((_, n) => n));
+  }
 });
 
 test("telemetry whose commit was made and whose answer was lost is reported lost and is there", async () => {
