@@ -1,0 +1,100 @@
+import { createHmac } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { Agent, request } from "node:https";
+import { buildSasToken } from "@hubwire/protocol";
+import type { HubAddress } from "./hub-process.ts";
+
+type Method = "GET" | "PUT" | "PATCH" | "POST" | "DELETE";
+export type Answer = { status: number; json: unknown };
+
+export type StoredEvent = {
+  partition: number;
+  sequenceNumber: number;
+  offset: string;
+  enqueuedTimeUtc: string;
+  deviceId: string;
+  bodyBase64: string;
+};
+
+/** A back end as others write them: REST over TLS with the owner's token. What breaks off rejects; nothing is repeated. */
+export class BackEnd {
+  readonly #port: number;
+  readonly #token: Promise<string>;
+  readonly #agent: Agent;
+
+  constructor({ httpsPort, caPem, ownerKey }: HubAddress) {
+    this.#port = httpsPort;
+    this.#agent = new Agent({ keepAlive: true, ca: caPem, servername: "localhost" });
+    const key = Buffer.from(ownerKey, "base64");
+    this.#token = buildSasToken(
+      {
+        resource: "localhost",
+        expiresAtS: Math.floor(Date.now() / 1000) + 3600,
+        policyName: "iothubowner",
+      },
+      (text) => Promise.resolve(createHmac("sha256", key).update(text).digest("base64")),
+    );
+  }
+
+  async call(method: Method, path: string, body?: unknown, ifMatch?: string): Promise<Answer> {
+    const response = await this.#send(method, `${path}?api-version=2021-04-12`, body, ifMatch);
+    const text = await readAll(response);
+    return {
+      status: response.statusCode ?? 0,
+      json: text === "" ? undefined : (JSON.parse(text) as unknown),
+    };
+  }
+
+  /** As `call`, for what must succeed. */
+  async ok(method: Method, path: string, body?: unknown, ifMatch?: string): Promise<unknown> {
+    const { status, json } = await this.call(method, path, body, ifMatch);
+    if (status >= 300) throw new Error(`${method} ${path}: ${status} ${JSON.stringify(json)}`);
+    return json;
+  }
+
+  /** Everything in the telemetry log, in order per partition. */
+  async events(): Promise<StoredEvent[]> {
+    const text = await readAll(await this.#send("GET", "/hubwire/events?from=first"));
+    return text
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as StoredEvent);
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #send(
+    method: Method,
+    path: string,
+    body?: unknown,
+    ifMatch?: string,
+  ): Promise<IncomingMessage> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers = {
+      authorization: await this.#token,
+      ...(text === undefined
+        ? {}
+        : { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),
+      ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
+    };
+    return new Promise((resolve, reject) => {
+      const outgoing = request({
+        host: "127.0.0.1",
+        port: this.#port,
+        agent: this.#agent,
+        method,
+        path,
+        headers,
+      });
+      outgoing.on("response", resolve).on("error", reject).end(text);
+    });
+  }
+}
+
+async function readAll(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks).toString("utf8");
+}
