@@ -1,5 +1,6 @@
 import type { ErrorCode, MessageProperties } from "@hubwire/protocol";
 import type { PeerCertificate } from "@hubwire/transport";
+import type { PartitionInfo, TelemetryStart } from "./ports.ts";
 
 /**
  * The seam between listeners and the domain: plain data in and out, so that either side may one day live in another
@@ -186,10 +187,10 @@ export interface TelemetryReader {
   readonly partitionCount: number;
   read(
     partition: number,
-    from: import("./ports.ts").TelemetryStart,
+    from: TelemetryStart,
     limits: { recordsMax: number; bytesMax: number },
   ): Promise<TelemetryEvent[]>;
-  partition(index: number): import("./ports.ts").PartitionInfo;
+  partition(index: number): PartitionInfo;
   /** Something was committed; wake live readers. No payload on purpose. */
   onCommit(listener: () => void): () => void;
 }
