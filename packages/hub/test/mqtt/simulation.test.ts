@@ -168,13 +168,17 @@ async function simulate(seed: number): Promise<void> {
   expect(world.listener.streams).toBe(0);
 }
 
-test(`${runs} random histories of cuts, takeovers and store failures keep every promise`, async () => {
-  const first = Number(process.env["HUBWIRE_SEED"] ?? 1);
-  for (let seed = first; seed < first + runs; seed++) {
-    await simulate(seed).catch((error: unknown) => {
-      throw new Error(`seed ${seed} (repeat with HUBWIRE_SEED=${seed}): ${String(error)}`, {
-        cause: error,
+test(
+  `${runs} random histories of cuts, takeovers and store failures keep every promise`,
+  { timeout: 600_000 },
+  async () => {
+    const first = Number(process.env["HUBWIRE_SEED"] ?? 1);
+    for (let seed = first; seed < first + runs; seed++) {
+      await simulate(seed).catch((error: unknown) => {
+        throw new Error(`seed ${seed} (repeat with HUBWIRE_SEED=${seed}): ${String(error)}`, {
+          cause: error,
+        });
       });
-    });
-  }
-});
+    }
+  },
+);

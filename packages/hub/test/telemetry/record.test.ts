@@ -22,7 +22,7 @@ const head = fc.record({
   will: fc.boolean(),
 });
 
-test("a record reads back as it was written", () => {
+test("a record reads back as it was written", { timeout: 300_000 }, () => {
   fc.assert(
     fc.property(head, fc.uint8Array({ maxLength: 200 }), (written, body) => {
       const record = Buffer.concat([encodeRecordHead(written), body]);
@@ -34,7 +34,7 @@ test("a record reads back as it was written", () => {
   );
 });
 
-test("any bytes are a record, or damage that is named", () => {
+test("any bytes are a record, or damage that is named", { timeout: 300_000 }, () => {
   const good = encodeRecordHead({
     deviceId: "dev1",
     moduleId: "mod1",
@@ -70,7 +70,7 @@ test("a record of a later format is named", () => {
   expect(() => decodeRecord(Uint8Array.of(2, 0, 0, 0, 0, 0, 0))).toThrow(/format version 2/);
 });
 
-test("the ring hands records out as a queue would, however it grew", () => {
+test("the ring hands records out as a queue would, however it grew", { timeout: 300_000 }, () => {
   const step = fc.oneof(
     fc.record({ push: fc.integer({ min: 1, max: 700 }) }),
     fc.record({ take: fc.integer({ min: 0, max: 900 }) }),
