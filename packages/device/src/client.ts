@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { checkSection, IotError, parseHubTopic } from "@hubwire/protocol";
 import type { ClientEffect, IncomingMessage } from "@hubwire/protocol";
 import type { C2dMessage } from "./c2d/c2d-message.ts";
@@ -28,6 +29,12 @@ import { TwinRequests } from "./twin/twin-requests.ts";
 const statusBufferMax = 256;
 /** What `close` grants to what is under way. */
 const closeTimeoutMs = 10_000;
+
+/** Begins to connect. No method, because nobody but `connect` may do it, and once. */
+export let openClient: (
+  client: DeviceClient,
+  signal: AbortSignal | undefined,
+) => Promise<DeviceClient>;
 
 /** What a call takes that waits for news rather than for an answer. */
 export type ListenOptions = { signal?: AbortSignal | undefined };
@@ -73,8 +80,11 @@ export class DeviceClient implements AsyncDisposable {
     this.#desired = new Desired(settings, subscriptions, requests, this.#agenda);
   }
 
-  /** @internal Begins to connect. */
-  open(signal: AbortSignal | undefined): Promise<DeviceClient> {
+  static {
+    openClient = (client, signal) => client.#open(signal);
+  }
+
+  #open(signal: AbortSignal | undefined): Promise<DeviceClient> {
     const { clock, connectTimeoutMs, waitForConnection } = this.#settings;
     if (!waitForConnection) {
       this.#uplink.start();

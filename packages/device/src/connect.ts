@@ -1,4 +1,4 @@
-import { DeviceClient } from "./client.ts";
+import { DeviceClient, openClient } from "./client.ts";
 import type { ConnectOptions } from "./options/options.ts";
 import { resolveOptions } from "./options/resolve.ts";
 
@@ -16,5 +16,5 @@ import { resolveOptions } from "./options/resolve.ts";
  */
 export async function connect(options: ConnectOptions): Promise<DeviceClient> {
   const client = new DeviceClient(resolveOptions(options), options);
-  return client.open(options.signal);
+  return openClient(client, options.signal);
 }
