@@ -13,6 +13,11 @@ const needed = [
     present: () => works("mosquitto_pub", ["--version"]) && works("mosquitto_sub", ["--version"]),
   },
   {
+    what: "openssl (the X.509 page makes certificates with it)",
+    package: "openssl",
+    present: () => works("openssl", ["version"]),
+  },
+  {
     what: "paho for Python 3",
     package: "python3-paho-mqtt",
     present: () => findPython() !== undefined,

@@ -22,7 +22,28 @@ const hasRunnable = (page: string): boolean =>
   );
 
 /** What the output of a page's blocks must hold, so that "it ran" means "it did what the page says". */
-const evidence: Readonly<Record<string, readonly RegExp[]>> = {};
+const evidence: Readonly<Record<string, readonly RegExp[]>> = {
+  "docs/start.md": [
+    /^HostName=localhost;DeviceId=thermostat-1;SharedAccessKey=/mu,
+    / thermostat-1 alert=false \{"temperature":21\.5\}$/mu,
+    /^200 \{"rebooting":\{"delay":5\}\}$/mu,
+    /^message: open the window$/mu,
+    /^desired: \{"intervalS":5\}$/mu,
+  ],
+  "docs/connect-with-keys.md": [
+    / meter-7 site=north \{"kWh":17\.25\}$/mu,
+    / meter-7 site=north \{"kWh":17\.5\}$/mu,
+    / meter-7 site=north \{"kWh": 17\.75\}$/mu,
+  ],
+  "docs/connect-with-x509.md": [
+    / camera-1 \{"frames":25\}$/mu,
+    / camera-2 \{"frames":25\}$/mu,
+    / camera-1 \{"frames":30\}$/mu,
+    / camera-2 \{"frames":35\}$/mu,
+  ],
+  "docs/hub-in-tests.md": [/^\d+ \d+ .*test-data\/ca\.pem$/mu],
+  "docs/errors.md": [/^connection_string\.missing_credentials /mu],
+};
 
 // The pages say `npx hubwire` and import packages by name: what users have is the build.
 beforeAll(() => {
@@ -58,6 +79,7 @@ describe.concurrent("pages run from top to bottom", () => {
     const { failure, blocks } = JSON.parse(result.stdout) as { failure?: string; blocks: Ran[] };
     const shown = blocks.map((ran) => `line ${ran.line}:\n${ran.stdout}${ran.stderr}`).join("\n");
     expect(failure, shown).toBeUndefined();
+    expect(evidence[page], "a page that runs says here what its output must hold").toBeDefined();
     for (const wanted of evidence[page] ?? []) expect(shown).toMatch(wanted);
   });
 });

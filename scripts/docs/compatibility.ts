@@ -1,6 +1,6 @@
 import { choices } from "./compatibility/choices.ts";
 import { deviceSections } from "./compatibility/devices.ts";
-import type { Shown } from "./compatibility/evidence.ts";
+import { fileOf, type Shown } from "./compatibility/evidence.ts";
 import type { Row, Section } from "./compatibility/row.ts";
 import { serviceSections } from "./compatibility/services.ts";
 
@@ -22,14 +22,16 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
     .map((cells) => `| ${cells.map(cell).join(" | ")} |`)
     .join("\n");
 
+type Find = (shown: Shown) => string;
+
 /** One link a file, its titles behind it. */
-function evidence(shown: readonly Shown[]): string {
-  const byFile = new Map<string, Shown[]>();
-  for (const test of shown) byFile.set(test.file, [...(byFile.get(test.file) ?? []), test]);
-  return [...byFile]
-    .map(([file, tests]) => {
+function evidence(shown: readonly Shown[], find: Find): string {
+  const titles = new Map<string, string[]>();
+  for (const test of shown) titles.set(find(test), [...(titles.get(find(test)) ?? []), test.title]);
+  return [...titles]
+    .map(([file, inFile]) => {
       const name = file.slice(file.lastIndexOf("/") + 1).replace(/\.test\.ts$/u, "");
-      return `[${name}](../${file}): ${tests.map(({ title }) => `“${title}”`).join(", ")}`;
+      return `[${name}](../${file}): ${inFile.map((title) => `“${title}”`).join(", ")}`;
     })
     .join("; ");
 }
@@ -39,13 +41,18 @@ const words = { same: "same", differs: "**differs**", absent: "absent" } as cons
 const verdictOf = ({ verdict, how }: Row): string =>
   how === undefined ? words[verdict] : `${words[verdict]}: ${how}`;
 
-/** The page `docs/compatibility.md`. */
-export function renderCompatibility(): string {
+/**
+ * The page `docs/compatibility.md`.
+ * @param tests the text of every test file, by path
+ * @throws when a test it names does not exist
+ */
+export function renderCompatibility(tests: ReadonlyMap<string, string>): string {
+  const find: Find = (shown) => fileOf(shown, tests);
   const tables = sections.map(
     ({ title, rows }) =>
       `## ${title}\n\n${table(
         ["Azure IoT Hub", "Hubwire", "shown by"],
-        rows.map((row) => [row.behaviour, verdictOf(row), evidence(row.shown)]),
+        rows.map((row) => [row.behaviour, verdictOf(row), evidence(row.shown, find)]),
       )}\n`,
   );
   const chosen = table(
@@ -54,7 +61,7 @@ export function renderCompatibility(): string {
       point,
       choice,
       option ?? "",
-      evidence(shown),
+      evidence(shown, find),
     ]),
   );
   return `# Compatibility with Azure IoT Hub

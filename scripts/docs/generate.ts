@@ -3,13 +3,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { format, type FormatConfig } from "oxfmt";
 import { renderCompatibility } from "./compatibility.ts";
+import { readTests } from "./compatibility/evidence.ts";
 import { renderErrors } from "./errors.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
 export const generatedPages = [
   { file: "docs/errors.md", render: renderErrors },
-  { file: "docs/compatibility.md", render: renderCompatibility },
+  { file: "docs/compatibility.md", render: () => renderCompatibility(readTests()) },
 ];
 
 export const command = "node --conditions=@hubwire/source scripts/docs/generate.ts";

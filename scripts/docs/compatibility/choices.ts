@@ -17,7 +17,7 @@ export const choices: readonly Choice[] = [
     choice:
       "The connection closes, as maintainers of Microsoft's middleware say; lenient: SUBACK 0x80.",
     option: '`mode: "lenient"`, `--lenient`',
-    shown: hub.subscribe(
+    shown: hub.mqtt(
       "strict: filter %s closes the connection",
       "lenient: filter %s is refused with 0x80, the others are granted",
     ),
@@ -26,14 +26,14 @@ export const choices: readonly Choice[] = [
     point: "PUBLISH to a topic the hub does not serve",
     choice: "The connection closes; lenient: acknowledged and ignored, with one line in the log.",
     option: '`mode: "lenient"`, `--lenient`',
-    shown: hub.telemetry("lenient: a foreign topic is acknowledged, ignored and told once"),
+    shown: hub.mqtt("lenient: a foreign topic is acknowledged, ignored and told once"),
   },
   {
     point: "CONNACK code for each reason of refusal",
     choice:
       "5 for everything about who it is; 1 for another protocol level, 2 for an empty client id, 3 when the hub is busy, stopping or cannot store.",
     option: undefined,
-    shown: hub.connect(
+    shown: hub.mqtt(
       "%s: CONNACK, close, and exactly one line",
       "a store that fails during CONNECT is CONNACK 3, and the next try succeeds",
     ),
@@ -42,19 +42,19 @@ export const choices: readonly Choice[] = [
     point: "Whether CleanSession 1 deletes queued cloud-to-device messages",
     choice: "It does, as Microsoft's embedded guide says.",
     option: undefined,
-    shown: hub.c2d("clean=1 empties the queue at CONNECT"),
+    shown: hub.mqtt("clean=1 empties the queue at CONNECT"),
   },
   {
     point: "Whether messages are queued for a device that never connected",
     choice: "Always, as over AMQP and HTTPS.",
     option: undefined,
-    shown: hub.c2d("messages wait for a device that is away, in order"),
+    shown: hub.mqtt("messages wait for a device that is away, in order"),
   },
   {
     point: "Delivery before SUBSCRIBE on a resumed session",
     choice: "Right after CONNACK.",
     option: undefined,
-    shown: hub.c2d(
+    shown: hub.mqtt(
       "what was not acknowledged comes again after a reconnect: same id, DUP, before any SUBSCRIBE",
     ),
   },
@@ -62,7 +62,7 @@ export const choices: readonly Choice[] = [
     point: "How long a session outlives its token (5 or 10 minutes)",
     choice: "300 s.",
     option: "`expiryGraceS` 0 to 600, `--expiry-grace`",
-    shown: hub.sessions("the session is cut when the token and its grace are over"),
+    shown: hub.mqtt("the session is cut when the token and its grace are over"),
   },
   {
     point: "How far a token may be past its expiry at CONNECT",
@@ -92,7 +92,7 @@ export const choices: readonly Choice[] = [
     point: "A method answer on a malformed topic",
     choice: "Ignored; acknowledged if it was QoS 1.",
     option: undefined,
-    shown: hub.requests("a malformed method answer is ignored, and acknowledged if QoS 1"),
+    shown: hub.mqtt("a malformed method answer is ignored, and acknowledged if QoS 1"),
   },
   {
     point: "PUT of a twin with a section left out",
@@ -104,7 +104,7 @@ export const choices: readonly Choice[] = [
     point: "How soon `connectionState` follows",
     choice: "At once; Azure takes minutes.",
     option: undefined,
-    shown: hub.sessions("presence follows the connection"),
+    shown: hub.mqtt("presence follows the connection"),
   },
   {
     point: "What the device is told when desired properties are replaced",
@@ -137,7 +137,7 @@ export const choices: readonly Choice[] = [
     point: "The limit of five topic filters",
     choice: "The sixth closes the connection; lenient: 100, then SUBACK 0x80.",
     option: '`mode: "lenient"`, `--lenient`; `limits.mqtt.filtersMax`',
-    shown: hub.subscribe(
+    shown: hub.mqtt(
       "strict: the sixth filter closes the connection, and repeating the first five does not",
       "lenient: filters are bounded all the same",
     ),
@@ -161,6 +161,6 @@ export const choices: readonly Choice[] = [
     point: "Time to CONNECT after the TLS handshake",
     choice: "30 s for the whole packet.",
     option: "`limits.mqtt.connectTimeoutMs`",
-    shown: hub.connect("a client that sends nothing is closed after 30 s"),
+    shown: hub.mqtt("a client that sends nothing is closed after 30 s"),
   },
 ];

@@ -20,18 +20,18 @@ export const deviceSections: readonly Section[] = [
       ),
       same(
         "MQTT over TLS on 8883; nothing without TLS",
-        by.guide("the connection guide works as it stands: %s"),
+        by.conformance("the connection guide works as it stands: %s"),
       ),
       differs(
         "Host name `{hub}.azure-devices.net`",
         "`localhost`, loopback addresses, the machine's name, and what `hostName` and `hostNames` add. A port may stand behind it.",
-        hub.hub("tokens for any of the hub's names are taken, for others refused"),
+        hub.data("tokens for any of the hub's names are taken, for others refused"),
         vectors.auth("host with a port is fine, so it comes as far as the token"),
       ),
       differs(
         "The server certificate leads to DigiCert Global Root G2",
         "It leads to the hub's own CA, made on first start: give clients `ca.pem`.",
-        hub.durable(
+        hub.data(
           "everything is there after a restart: devices with their keys, twins, messages, telemetry, the CA",
         ),
       ),
@@ -88,11 +88,11 @@ export const deviceSections: readonly Section[] = [
       same("No maximum lifetime", vectors.auth("a far expiry")),
       same(
         "Keys that are base64 only leniently, like the guide's sample key, sign and verify",
-        protocol.sas("the connection guide's key, which is not canonical base64"),
+        protocol.iothub("the connection guide's key, which is not canonical base64"),
       ),
       same(
         "MQTT 3.1.1 has no renewal in a connection: a reconnect with a new token keeps the session",
-        hub.sessions(
+        hub.mqtt(
           "renewal: a new connection with a new token keeps the session, and the old one's end does not touch it",
         ),
       ),
@@ -132,7 +132,7 @@ export const deviceSections: readonly Section[] = [
       differs(
         "CAs are registered with proof of possession, at most 25",
         "Given when the hub starts: `deviceCas`, `--device-ca`.",
-        by.guide("the connection guide works as it stands: %s"),
+        by.conformance("the connection guide works as it stands: %s"),
       ),
       absent("Certificate issuance and renewal over MQTT (`$iothub/credentials`, preview)"),
     ],
@@ -142,7 +142,7 @@ export const deviceSections: readonly Section[] = [
     rows: [
       same(
         "Refused credentials are CONNACK 5, whatever the check; then the connection closes",
-        hub.connect("%s: CONNACK, close, and exactly one line"),
+        hub.mqtt("%s: CONNACK, close, and exactly one line"),
       ),
       same(
         "User names of all SDKs: with and without `?`, with nothing behind the id, model id raw or encoded",
@@ -160,7 +160,7 @@ export const deviceSections: readonly Section[] = [
       ),
       same(
         "SUBSCRIBE and PUBLISH right behind CONNECT are kept until CONNACK",
-        hub.sessions("subscriptions pipelined behind CONNECT are answered behind CONNACK"),
+        hub.mqtt("subscriptions pipelined behind CONNECT are answered behind CONNACK"),
       ),
       same(
         "The model id of the user name is announced with telemetry and in the twin",
@@ -168,19 +168,19 @@ export const deviceSections: readonly Section[] = [
       ),
       same(
         "One connection per identity: the newer one wins, the older is closed without a packet",
-        hub.sessions("a newer connection takes over: the older one is closed without a packet"),
+        hub.mqtt("a newer connection takes over: the older one is closed without a packet"),
       ),
       same(
         "A device and its modules are identities of their own",
-        hub.sessions("a device and its module are two identities"),
+        hub.mqtt("a device and its module are two identities"),
       ),
       same(
         "Keep-alive: 1.5 times the interval, never above 1767 s, 0 counting as 1767 s",
-        hub.sessions("keep-alive %d s: silence is taken for %d ms"),
+        hub.mqtt("keep-alive %d s: silence is taken for %d ms"),
       ),
       same(
         "Disabling, deleting or re-keying a connected device closes its connection",
-        hub.sessions(
+        hub.mqtt(
           "a device that is %s loses its connection at once, and its module's when it is the device that goes",
         ),
       ),
@@ -197,59 +197,57 @@ export const deviceSections: readonly Section[] = [
     rows: [
       same(
         "CleanSession 0: subscriptions are kept, SessionPresent tells so",
-        hub.sessions(
+        hub.mqtt(
           "a first clean=0 connection has no session; the next one finds its subscriptions",
           "a session outlives the hub",
         ),
       ),
       same(
         "CleanSession 1: starts without a session and keeps none",
-        hub.sessions(
+        hub.mqtt(
           "clean=1 starts without a session, and deletes the stored one",
           "clean=1 stores nothing",
         ),
       ),
       same(
         "QoS 2 is granted as 1 when subscribing, and closes the connection when publishing",
-        hub.subscribe("QoS 2 is granted as 1, and the others as asked"),
+        hub.mqtt("QoS 2 is granted as 1, and the others as asked"),
         vectors.packets("PUBLISH with QoS 2"),
       ),
       same(
         "`devices/+/messages/devicebound/#`, as embedded C subscribes",
-        hub.subscribe("devices/+/messages/devicebound/#"),
+        hub.mqtt("devices/+/messages/devicebound/#"),
       ),
       same(
         "Module filters: `devices/{d}/modules/{m}/#`, `…/inputs/#`, `…/messages/devicebound/#`",
-        hub.subscribe("a module may subscribe to its own %s"),
+        hub.mqtt("a module may subscribe to its own %s"),
       ),
       same(
         "A protocol violation closes the connection",
-        hub.subscribe("%s closes the connection"),
-        protocol.violations("the $role closes with $code on $name"),
+        hub.mqtt("%s closes the connection"),
+        protocol.mqtt("the $role closes with $code on $name"),
       ),
       same(
         "PUBACKs leave in the order of the messages [MQTT-4.6.0-2]",
-        protocol.serverSession(
-          "acknowledged in any order are answered in order of receipt [MQTT-4.6.0-2]",
-        ),
+        protocol.mqtt("acknowledged in any order are answered in order of receipt [MQTT-4.6.0-2]"),
       ),
       differs(
         "Limits that Azure does not document: time to CONNECT, packets behind CONNECT, unanswered messages, a peer that does not read",
         "30 s, 256 KB, 1,000 messages, 1 MiB for 30 s; `limits` changes them. Past them the connection ends, others notice nothing.",
-        hub.connect("a client that sends nothing is closed after 30 s"),
-        hub.back("reading stops while too many receipts are open, and goes on after the commit"),
-        hub.requests("a client that does not read is cut off, and the others are not"),
+        hub.mqtt("a client that sends nothing is closed after 30 s"),
+        hub.mqtt("reading stops while too many receipts are open, and goes on after the commit"),
+        hub.mqtt("a client that does not read is cut off, and the others are not"),
       ),
       same(
         "The will is published as telemetry with `iothub-MessageType` = `Will`, unless DISCONNECT came",
-        hub.wills(
+        hub.mqtt(
           "the will is published when %s",
           "the will is dropped after DISCONNECT, also when messages before it are still held",
         ),
       ),
       same(
         "A will with QoS 2 or for another topic ends the connection",
-        hub.wills("a will with %s ends the connection"),
+        hub.mqtt("a will with %s ends the connection"),
       ),
     ],
   },
@@ -258,7 +256,7 @@ export const deviceSections: readonly Section[] = [
     rows: [
       same(
         "`devices/{id}/messages/events/{bag}`, with and without the last `/`, for modules too",
-        hub.telemetry("topic %s is telemetry"),
+        hub.mqtt("topic %s is telemetry"),
         vectors.topics("telemetry of a module"),
       ),
       same(
@@ -272,54 +270,54 @@ export const deviceSections: readonly Section[] = [
       ),
       same(
         "System properties: all of the documented ones",
-        protocol.properties("the table of system properties names each thing once"),
+        protocol.iothub("the table of system properties names each thing once"),
         vectors.bag("all the rest"),
       ),
       same(
         "256 KB, counted as body, system values, application names and values",
-        hub.telemetry("bag %s with a body of %d bytes is taken: %s"),
+        hub.mqtt("bag %s with a body of %d bytes is taken: %s"),
       ),
       same(
         "A message that is too large, or a bag that cannot be read, closes the connection",
-        hub.telemetry(
+        hub.mqtt(
           "%s closes the connection and stores nothing",
           "a packet larger than any message is refused at its length, not buffered",
         ),
       ),
       same(
         "PUBACK only after the message is stored",
-        hub.telemetry(
+        hub.mqtt(
           "no PUBACK leaves before the commit",
           "a failed commit closes the connection without PUBACK, and the device sends again",
         ),
       ),
       same(
         "DUP does not de-duplicate: a message sent again is a second message",
-        hub.telemetry("a resent message becomes a second one"),
+        hub.mqtt("a resent message becomes a second one"),
       ),
       same(
         "RETAIN becomes the property `mqtt-retain` = `true`",
-        hub.telemetry("RETAIN comes back as the property mqtt-retain, for that message only"),
+        hub.mqtt("RETAIN comes back as the property mqtt-retain, for that message only"),
       ),
       same(
         "Connection device and module id, auth method, generation id, model id, enqueued time, partition, sequence number, offset",
-        hub.hubwire("an event is one line with everything about the message"),
+        hub.rest("an event is one line with everything about the message"),
       ),
       same(
         "One device, one partition, in order: the Event Hubs hash of the device id",
-        protocol.partition("$key of $partitionCount goes to partition $partition"),
+        protocol.iothub("$key of $partitionCount goes to partition $partition"),
       ),
       differs(
         "2 to 32 partitions",
         "1 to 32, fixed when the data directory is made; default 4, as on Azure.",
-        hub.durable(
+        hub.data(
           "another number of partitions than the data has is refused, none is taken as it is",
         ),
       ),
       differs(
         "Retention 1 to 7 days",
         "`retention.hours`, any length, default 24, and by size (`retention.bytes`).",
-        by.segments(
+        by.log(
           "by age deletes segments whose last record is older, the numbers go on",
           "by bytes keeps all files together under the bound, but for the one being prepared",
         ),
@@ -338,62 +336,62 @@ export const deviceSections: readonly Section[] = [
     rows: [
       same(
         "The topic SDKs expect: system properties first, `%24.`, `iothub-ack` without prefix",
-        hub.c2d(
+        hub.mqtt(
           "the topic carries the properties as SDKs read them: system first, %24, iothub-ack without prefix",
         ),
       ),
       same(
         "Messages wait for a device that is away, in order; at most 50",
-        hub.c2d(
+        hub.mqtt(
           "messages wait for a device that is away, in order",
           "the 51st message is refused, until one has gone or run out of time",
         ),
       ),
       same(
         "PUBACK completes; at QoS 0 writing does",
-        hub.c2d(
+        hub.mqtt(
           "a message reaches a subscribed device and PUBACK completes it",
           "a QoS 0 subscription completes when written",
         ),
       ),
       same(
         "Unacknowledged messages come again: after a reconnect, and when the 60 s lock runs out",
-        hub.c2d(
+        hub.mqtt(
           "what was not acknowledged comes again after a reconnect: same id, DUP, before any SUBSCRIBE",
           "a lock that runs out is renewed and the message sent again with DUP and its id",
         ),
       ),
       same(
         "Over MQTT a message is dropped by time only, never by the number of deliveries",
-        hub.c2d("a message past its time is not delivered, and not sent again"),
+        hub.mqtt("a message past its time is not delivered, and not sent again"),
       ),
       same(
         "Time to live: an hour unless said, two days at most",
-        hub.c2d("a message with %s is refused to its sender"),
+        hub.mqtt("a message with %s is refused to its sender"),
       ),
-      same("64 KB, properties counted", hub.c2d("properties count towards the 64 KB")),
+      same("64 KB, properties counted", hub.mqtt("properties count towards the 64 KB")),
       same(
         "Purging empties the queue and tells how many",
-        hub.c2d("purging takes back what is under way, and later messages follow"),
+        hub.mqtt("purging takes back what is under way, and later messages follow"),
         hub.rest("a device shows its connection and its waiting messages; purge empties the queue"),
       ),
       same(
         "Deleting the device drops its queue",
-        hub.c2d("messages of a deleted device are not its successor's"),
+        hub.mqtt("messages of a deleted device are not its successor's"),
       ),
       same(
         "A disabled device's queue takes messages",
-        hub.c2d("a disabled device's queue takes messages"),
+        hub.mqtt("a disabled device's queue takes messages"),
       ),
       differs(
         "Sent over AMQP",
         "Sent by `POST /hubwire/devices/{id}/messages`, `hubwire c2d send` or `hub.sendToDevice`.",
-        hub.hubwire("a message is queued with all its properties"),
+        hub.rest("a message is queued with all its properties"),
       ),
       differs(
         "A message that has expired when it is sent: accepted, then dead-lettered, as users report",
         "Refused with 403009 InvalidMessageExpiryTime: its sender learns of it.",
-        hub.hubwire("a message with %s is refused"),
+        hub.rest("a message with %s is refused"),
       ),
       absent(
         "Feedback (`iothub-ack`) batches",
@@ -407,9 +405,7 @@ export const deviceSections: readonly Section[] = [
     rows: [
       same(
         "`$iothub/methods/POST/{name}/?$rid={rid}`, answered on `…/res/{status}/?$rid={rid}`; any 32-bit status",
-        hub.requests(
-          "a method request goes out and its answer comes back with status and connection",
-        ),
+        hub.mqtt("a method request goes out and its answer comes back with status and connection"),
         hub.methods("status %d is passed on"),
       ),
       same(
@@ -458,13 +454,13 @@ export const deviceSections: readonly Section[] = [
     rows: [
       same(
         "GET: both sections with `$version`, no metadata, no tags; the body of the request is ignored",
-        hub.requests(
+        hub.mqtt(
           "a twin read is handed on, whatever its body, and the answer echoes the request id",
         ),
       ),
       same(
         "Without a subscription to `$iothub/twin/res/#` no answer comes",
-        hub.requests("twin answers and notifications go only to who subscribed"),
+        hub.mqtt("twin answers and notifications go only to who subscribed"),
       ),
       same(
         "A report is answered 204 with its new `$version`",
@@ -492,7 +488,7 @@ export const deviceSections: readonly Section[] = [
       ),
       same(
         "Keys, depth 10, strings of 4 KB, integers within ±2^52",
-        protocol.twinSection("refused: $name", "accepted: $name"),
+        protocol.twin("refused: $name", "accepted: $name"),
       ),
       same(
         "8 KB of tags, 32 KB of desired and of reported properties, of the result",
@@ -500,7 +496,7 @@ export const deviceSections: readonly Section[] = [
       ),
       same(
         "Arrays are replaced whole, `null` deletes, empty objects stay",
-        by.protocol.mergePatch("$target with $patch"),
+        by.protocol.twin("$target with $patch"),
       ),
       differs(
         "Throttled at a rate",

@@ -1,72 +1,74 @@
-/** A test that shows a behaviour: the file, and a title (or, in a vector file, the name of a case) that stands in it. */
-export type Shown = { file: string; title: string };
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 
-const from =
-  (file: string) =>
+/**
+ * A test that shows a behaviour: its title (or, in a vector file, the name of a case), and where to look for it: a file, or a
+ * folder, so that tests may move between files.
+ */
+export type Shown = { within: string; title: string };
+
+const root = join(import.meta.dirname, "..", "..", "..");
+
+const within =
+  (path: string) =>
   (...titles: string[]): Shown[] =>
-    titles.map((title) => ({ file, title }));
+    titles.map((title) => ({ within: path, title }));
 
-const hub = (name: string) => from(`packages/hub/test/${name}.test.ts`);
-const protocol = (name: string) => from(`packages/protocol/test/${name}.test.ts`);
-const device = (name: string) => from(`packages/device/test/${name}.test.ts`);
-const vector = (name: string) => from(`vectors/${name}.json`);
+const hub = (path: string) => within(`packages/hub/test/${path}`);
+const protocol = (path: string) => within(`packages/protocol/test/${path}`);
+const device = within("packages/device/test/");
+const vector = (name: string) => within(`vectors/${name}.json`);
 
 export const by = {
   hub: {
-    auth: hub("auth/authenticator"),
-    back: hub("mqtt/back-pressure"),
-    c2d: hub("mqtt/c2d"),
-    connect: hub("mqtt/connect"),
-    durable: hub("hub/durable-hub"),
-    hub: hub("hub/hub"),
-    identities: hub("identities/identities"),
-    methods: hub("methods/methods"),
-    requests: hub("mqtt/requests"),
-    rest: hub("rest/rest-azure"),
-    hubwire: hub("rest/rest-hubwire"),
-    sessions: hub("mqtt/sessions"),
-    subscribe: hub("mqtt/subscribe"),
-    telemetry: hub("mqtt/telemetry"),
-    twins: hub("twins/twins"),
-    wills: hub("mqtt/wills"),
+    auth: hub("auth/"),
+    data: hub("hub/"),
+    identities: hub("identities/"),
+    methods: hub("methods/"),
+    mqtt: hub(""),
+    rest: hub("rest/"),
+    twins: hub("twins/"),
   },
-  protocol: {
-    base64: protocol("iothub/base64"),
-    clientSession: protocol("mqtt-client-session"),
-    mergePatch: protocol("twin/merge-patch"),
-    partition: protocol("iothub/partition"),
-    properties: protocol("iothub/properties"),
-    rest: protocol("iothub/rest"),
-    sas: protocol("iothub/sas-token"),
-    serverSession: protocol("mqtt-server-session"),
-    topics: protocol("iothub/topics"),
-    twin: protocol("twin/twin-document"),
-    twinSection: protocol("twin/twin-section"),
-    violations: protocol("mqtt-violations"),
-  },
-  device: {
-    c2d: device("c2d"),
-    connect: device("connect"),
-    desired: device("desired"),
-    methods: device("methods"),
-    options: device("options"),
-    renewal: device("renewal"),
-    telemetry: device("telemetry"),
-    twin: device("twin"),
-  },
+  protocol: { iothub: protocol("iothub/"), mqtt: protocol("mqtt-"), twin: protocol("twin/") },
+  device,
   vectors: {
     auth: vector("hub-auth"),
     connectionString: vector("connection-string"),
     bag: vector("property-bag"),
     packets: vector("mqtt-violations"),
     sas: vector("sas-token"),
-    section: vector("twin-section"),
     topics: vector("topics"),
     username: vector("mqtt-username"),
   },
-  tls: from("packages/transport/test/tls-streams.test.ts"),
-  segments: from("packages/log/test/segments.test.ts"),
-  guide: from("test/conformance/guide.test.ts"),
-  mosquitto: from("test/conformance/mosquitto.test.ts"),
-  slow: from("test/hostile/slow.test.ts"),
+  tls: within("packages/transport/test/"),
+  log: within("packages/log/test/"),
+  conformance: within("test/conformance/"),
 };
+
+/** The text of every test and vector file, by path. */
+export function readTests(): ReadonlyMap<string, string> {
+  const packages = readdirSync(join(root, "packages")).map((name) => `packages/${name}/test`);
+  const texts = new Map<string, string>();
+  for (const folder of [...packages, "test", "vectors"]) {
+    for (const entry of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })) {
+      if (!/\.(test\.ts|json)$/u.test(entry)) continue;
+      const file = `${folder}/${entry}`;
+      texts.set(file, readFileSync(join(root, file), "utf8"));
+    }
+  }
+  return texts;
+}
+
+/** The one file with that test. @throws when there is none, or more than one */
+export function fileOf({ within: path, title }: Shown, tests: ReadonlyMap<string, string>): string {
+  const whole = ['"', "`"].map((quote) => `${quote}${title}${quote}`);
+  const files = [...tests]
+    .filter(
+      ([file, text]) => file.startsWith(path) && whole.some((literal) => text.includes(literal)),
+    )
+    .map(([file]) => file);
+  const [file, ...others] = files;
+  if (file === undefined) throw new Error(`no test “${title}” within ${path}`);
+  if (others.length > 0) throw new Error(`“${title}” is in ${files.join(" and in ")}`);
+  return file;
+}

@@ -33,7 +33,7 @@ export const serviceSections: readonly Section[] = [
           "the error envelope has the form that every SDK reads",
           "module routes tell errors in the newer form",
         ),
-        protocol.rest("form C wraps B into text"),
+        protocol.iothub("form C wraps B into text"),
       ),
       differs(
         "Error texts",
@@ -45,7 +45,7 @@ export const serviceSections: readonly Section[] = [
       differs(
         "Port 443",
         "443 where it may be bound, else 8443, else a free one. Service SDKs dial 443 only.",
-        hub.hub("a back end sees the same hub over HTTPS, with each policy's own rights"),
+        hub.data("a back end sees the same hub over HTTPS, with each policy's own rights"),
       ),
       absent("Policies of one's own, key rotation of policies"),
     ],
@@ -77,7 +77,7 @@ export const serviceSections: readonly Section[] = [
       same(
         "Ids of 1 to 128 characters, case-sensitive; thumbprints without colons, keys of 16 to 64 bytes",
         hub.identities("device id %j is %s", "module id %j is %s", "authentication: %s"),
-        protocol.base64("registry keys: %s"),
+        protocol.iothub("registry keys: %s"),
       ),
       same(
         "Modules, at most 50 per device",
@@ -162,7 +162,7 @@ export const serviceSections: readonly Section[] = [
       differs(
         "Health and metrics through Azure Monitor",
         "`/healthz`, `/readyz`, `/metrics` on the HTTPS port.",
-        hub.hubwire(
+        hub.rest(
           "health needs no token; readiness tells why not",
           "metrics are for this machine, or for ServiceConnect",
         ),
@@ -174,42 +174,42 @@ export const serviceSections: readonly Section[] = [
     rows: [
       same(
         "CONNECT as Azure wants it: client id, user name with api-version, token or certificate",
-        device.connect("CONNECT carries what Azure IoT Hub wants"),
+        device("CONNECT carries what Azure IoT Hub wants"),
       ),
       differs(
         "Official SDKs acknowledge a cloud-to-device message when it arrives",
         "PUBACK is sent when its handler finished, so a crash loses nothing. PUBACKs leave as handlers finish, not in order of arrival as [MQTT-4.6.0-2] asks: one stuck handler does not hold the others.",
-        device.c2d(
+        device(
           "the handler's return completes a message; one stuck handler does not hold the others",
         ),
-        protocol.clientSession("are acknowledged as handlers finish, in any order"),
+        protocol.mqtt("are acknowledged as handlers finish, in any order"),
       ),
       differs(
         "Official SDKs do not answer a method nobody handles: the caller waits for 504101",
         "Answered 404 at once; a handler that throws is answered 500.",
-        device.methods("%s is answered at once"),
+        device("%s is answered at once"),
       ),
       differs(
         "The Node SDK reads success of twin requests from the body",
         "From the status.",
-        device.twin("a twin answer %i %s rejects with %s"),
+        device("a twin answer %i %s rejects with %s"),
       ),
       same(
         "Tokens are renewed before they expire, by reconnecting with the session",
-        device.renewal(
+        device(
           "a renewal is a reconnect without back-off: DISCONNECT and CONNECT in the same moment",
         ),
       ),
       same(
         "Desired properties: subscribe, GET, drop what is older, GET again on a gap",
-        device.desired(
+        device(
           "a missing notification is repaired by reading the twin: nothing is skipped, nothing told twice",
         ),
       ),
       differs(
         "The Node SDK fails a message without PUBACK after 30 s",
         "The connection is taken for dead after `retryIntervalMs` and the message sent again on the next one.",
-        device.telemetry(
+        device(
           "a hub that never acknowledges: the connection is given up and the message sent again, until its time is over",
         ),
       ),
