@@ -7,7 +7,7 @@ import type { RestLimits } from "./listeners/rest/index.ts";
 import type { LogFormat, LogLevel } from "./observe/index.ts";
 
 export type RetentionConfig = {
-  /** Telemetry older than this is deleted. Default a day, as on Azure's free and basic tiers. */
+  /** On disk: telemetry older than this is deleted. Default a day, which is what a new IoT Hub has. */
   hours?: number;
   /** Disk space (or memory, without a data directory) that telemetry may take. Default 4 GiB (64 MiB). */
   bytes?: number;
@@ -58,7 +58,7 @@ export type HubConfig = {
   logLevel?: LogLevel;
   /** Default `json`. */
   logFormat?: LogFormat;
-  /** Takes the log lines instead of standard error; `logLevel` and `logFormat` are then its own affair. */
+  /** Takes the log lines, without secrets, instead of standard error; `logLevel` and `logFormat` are then its own affair. */
   logger?: Logger;
   /** For tests: virtual time. Timers of TLS and HTTP stay real. */
   clock?: Clock;

@@ -1,5 +1,5 @@
 import { systemClock } from "@hubwire/transport";
-import type { Clock } from "@hubwire/transport";
+import type { Clock, Timer } from "@hubwire/transport";
 import { CleanUp } from "./clean-up.ts";
 import { composeDomain } from "./compose.ts";
 import type { HubConfig } from "./config.ts";
@@ -11,12 +11,14 @@ import { keepHouse } from "./housekeeping.ts";
 import { inProcess } from "./in-process.ts";
 import { openMqtt, openRest } from "./listen.ts";
 import type { Doors } from "./listen.ts";
-import { createLogger, createMetricsText } from "./observe/index.ts";
+import { cleanLogger, createLogger, createMetricsText } from "./observe/index.ts";
 import { openStores } from "./open-stores.ts";
 import { certificateNames, memoryCertificates, openCertificates } from "./tls/index.ts";
 
 const defaultHostName = "localhost";
 const defaultStopMs = 5_000;
+/** How long connections and stores may take to close once the time for accepted work is over. */
+const closingMs = 2_000;
 
 /**
  * Starts a hub: MQTT over TLS on 8883 and HTTPS on 443 unless told otherwise, on loopback, its data in
@@ -27,7 +29,7 @@ const defaultStopMs = 5_000;
 export async function createHub(config: HubConfig = {}): Promise<Hub> {
   checkConfig(config);
   const logger =
-    config.logger ??
+    (config.logger && cleanLogger(config.logger)) ??
     createLogger({ level: config.logLevel ?? "info", format: config.logFormat ?? "json" });
   const cleanUp = new CleanUp();
   try {
@@ -71,11 +73,12 @@ async function start(
     unreadyReason,
     metricsText,
   };
+  const stopping = new AbortController();
   const { mqtt, tls } = await openMqtt(config, parts);
-  cleanUp.add(() => Promise.all([tls.close(), mqtt.stop()]));
+  // For a start that fails behind this point; a stop has closed both before.
+  cleanUp.add(() => Promise.all([tls.close(), stopping.signal.aborted || mqtt.stop()]));
   const rest = await openRest(config, parts);
   const doors: Doors = { mqtt, tls, rest };
-  const stopping = new AbortController();
   const endHousekeeping = keepHouse({
     clock,
     logger,
@@ -89,11 +92,15 @@ async function start(
 
   let stopped: Promise<void> | undefined;
   const stop = async (timeoutMs: number): Promise<void> => {
-    const endedHousekeeping = endHousekeeping();
-    await closeDoors(doors, stopping, { timeoutMs, clock, logger });
-    await endedHousekeeping;
-    await cleanUp.run();
-    logger.info({ event: "stopped" }, "The hub has stopped");
+    const work = async (): Promise<void> => {
+      await closeDoors(doors, stopping, timeoutMs);
+      await endHousekeeping();
+    };
+    const outcome = await atMost(work(), timeoutMs + closingMs, clock);
+    const closed = await atMost(cleanUp.run(), closingMs, clock);
+    if (outcome === "late" || closed === "late") {
+      logger.warn({ event: "stop_cut_short" }, "The hub has stopped before all its work had ended");
+    } else logger.info({ event: "stopped" }, "The hub has stopped");
   };
 
   const address = { hostName, mqttPort: tls.port, httpsPort: rest.port };
@@ -137,18 +144,22 @@ async function start(
 async function closeDoors(
   { mqtt, tls, rest }: Doors,
   stopping: AbortController,
-  parts: { timeoutMs: number; clock: Clock; logger: Logger },
+  timeoutMs: number,
 ): Promise<void> {
-  const { timeoutMs, clock, logger } = parts;
-  const untilMs = clock.nowMs() + timeoutMs;
   await Promise.all([tls.close(), rest.stop(timeoutMs)]);
   stopping.abort();
-  let timer: { cancel(): void } | undefined;
+  await mqtt.stop();
+}
+
+/** Waits for work, but not for ever: a disk that hangs must not keep a process from ending. */
+async function atMost(work: Promise<void>, ms: number, clock: Clock): Promise<"done" | "late"> {
+  let timer: Timer | undefined;
   const late = new Promise<"late">((resolve) => {
-    timer = clock.at(Math.max(untilMs, clock.nowMs() + 1_000), () => resolve("late"));
+    timer = clock.at(clock.nowMs() + ms, () => resolve("late"));
   });
-  const outcome = await Promise.race([mqtt.stop(), late]);
-  timer?.cancel();
-  if (outcome !== "late") return;
-  logger.warn({ event: "stop_cut_short", timeoutMs }, "Not all connections had ended in time");
+  try {
+    return await Promise.race([work.then(() => "done" as const), late]);
+  } finally {
+    timer?.cancel();
+  }
 }

@@ -15,6 +15,7 @@ export type OpenedStores = {
 };
 
 const hourMs = 3_600_000;
+const mebibyte = 1024 * 1024;
 const defaultRetention = { hours: 24, bytes: 4 * 1024 ** 3 };
 
 /** The stores the configuration asks for: given ones, a data directory's under its lock, or memory. */
@@ -24,14 +25,17 @@ export async function openStores(
 ): Promise<OpenedStores> {
   const { clock, logger, cleanUp } = parts;
   const { partitions, retention, limits } = config;
+  // Headers come on top of what the ingest counts, and small records are mostly headers.
+  const pendingBytes = 4 * (limits?.telemetry?.bytesOpenMax ?? 0);
   if (config.dataDirectory === undefined) {
     const bytes = retention?.bytes;
+    const pendingBytesMax = Math.max(16 * mebibyte, pendingBytes);
     const stores =
       config.stores ??
       createMemoryStores({
         clock,
         ...(partitions !== undefined && { partitions }),
-        ...(bytes !== undefined && { limits: { retainedBytesMax: bytes } }),
+        limits: { pendingBytesMax, ...(bytes !== undefined && { retainedBytesMax: bytes }) },
       });
     cleanUp.add(() => stores[Symbol.asyncDispose]());
     watchHealth(stores, logger);
@@ -43,6 +47,7 @@ export async function openStores(
   const stores = await openSqliteStores({
     directory: path,
     clock,
+    pendingBytesMax: Math.max(64 * mebibyte, pendingBytes),
     retentionMs: (retention?.hours ?? defaultRetention.hours) * hourMs,
     retentionBytes: retention?.bytes ?? defaultRetention.bytes,
     ...(partitions !== undefined && { partitions }),

@@ -1,3 +1,5 @@
+import type { Logger } from "../domain/observe.ts";
+
 /** Facts are few and short; what is longer is a mistake, or somebody's attempt to fill the log. */
 const textCharactersMax = 1000;
 const listMax = 50;
@@ -36,6 +38,20 @@ export function loggableFacts(facts: object, depth = 0): Record<string, unknown>
     clean[name] = secretName.test(name) ? redacted : loggable(value, depth);
   }
   return clean;
+}
+
+/** Somebody else's logger behind the same cleaning: where lines go is its affair, what is in them is not. */
+export function cleanLogger(logger: Logger): Logger {
+  const clean =
+    (level: keyof Logger) =>
+    (facts: object, message: string): void =>
+      logger[level](loggableFacts(facts), cleanText(message));
+  return {
+    debug: clean("debug"),
+    info: clean("info"),
+    warn: clean("warn"),
+    error: clean("error"),
+  };
 }
 
 /** A text without secrets, short enough for a line. */

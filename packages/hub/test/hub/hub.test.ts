@@ -213,6 +213,23 @@ test("stop can be called again, frees the ports, and leaves nothing to talk to",
   await device.close({ timeoutMs: 100 }).catch(() => {});
 });
 
+test("stop comes to an end when the store does not, and says so", async () => {
+  const logger = recordingLogger();
+  let hangs = false;
+  const stores = createMemoryStores({
+    clock: systemClock(),
+    schedule: (complete) => {
+      if (!hangs) setImmediate(complete);
+    },
+  });
+  const hub = await startHub({ stores, logger });
+  hangs = true;
+  void hub.createDevice({ deviceId: "d" });
+  await hub.stop({ timeoutMs: 10 });
+  expect(logger.of("stop_cut_short")).toHaveLength(1);
+  expect(await canListen(hub.mqttPort)).toBe(true);
+});
+
 test("a method call that waits for its device when the hub stops is told so", async () => {
   const hub = await startHub();
   await hub.createDevice({ deviceId: "d" });

@@ -1,6 +1,6 @@
 import { IotError } from "@hubwire/protocol";
 import { expect, test } from "vitest";
-import { createLogger } from "../../src/observe/index.ts";
+import { cleanLogger, createLogger } from "../../src/observe/index.ts";
 import type { LogFormat, LogLevel } from "../../src/observe/index.ts";
 
 function logging(format: LogFormat, level: LogLevel = "debug") {
@@ -76,6 +76,15 @@ test.each(leaks)("no secret gets into a line through $what", ({ facts, message =
     expect(lines).toHaveLength(1);
     expect(lines[0]).not.toContain(secret);
   }
+});
+
+test.each(leaks)("nor into somebody else's logger through $what", ({ facts, message = "m" }) => {
+  const lines: string[] = [];
+  const keep = (given: object, sentence: string): void =>
+    void lines.push(JSON.stringify([given, sentence]));
+  cleanLogger({ debug: keep, info: keep, warn: keep, error: keep }).warn(facts, message);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).not.toContain(secret);
 });
 
 test("an IotError keeps its code and remedy; other errors keep their stack", () => {
