@@ -25,8 +25,8 @@ COPY --from=dependencies /hubwire/node_modules node_modules
 COPY --from=build /hubwire/packages packages
 COPY package.json package.json
 COPY docker docker
-RUN chmod +x packages/cli/dist/bin.js \
-  && ln -s /hubwire/packages/cli/dist/bin.js /usr/local/bin/hubwire \
+RUN chmod +x packages/cli/bin/hubwire.js \
+  && ln -s /hubwire/packages/cli/bin/hubwire.js /usr/local/bin/hubwire \
   && mkdir -m 700 /data \
   && chown node:node /data
 USER node
@@ -35,4 +35,4 @@ EXPOSE 8883 443
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["node", "docker/healthcheck.mjs", "/data"]
 # Loopback inside a container is nobody's: this is the one place where a hub listens on all addresses, and it says so here.
-ENTRYPOINT ["node", "packages/cli/dist/bin.js", "--data", "/data", "hub", "start", "--host", "0.0.0.0", "--log-format", "json"]
+ENTRYPOINT ["node", "packages/cli/bin/hubwire.js", "--data", "/data", "hub", "start", "--host", "0.0.0.0", "--log-format", "json"]

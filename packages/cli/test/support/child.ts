@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 
-const bin = join(import.meta.dirname, "..", "..", "src", "bin.ts");
+const bin = join(import.meta.dirname, "..", "..", "bin", "hubwire.js");
 
 export type Child = {
   stdout: string;
