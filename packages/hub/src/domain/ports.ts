@@ -46,6 +46,7 @@ export type QueuedMessage = {
   state: "enqueued" | "locked" | "feedbackPending";
   lockToken: string | undefined;
   lockedUntilMs: number | undefined;
+  /** How often it was locked. */
   deliveryCount: number;
 };
 
@@ -56,7 +57,7 @@ export interface C2dQueueStore {
     message: { enqueuedAtMs: number; expiresAtMs: number; properties: unknown; body: Uint8Array },
     depthMax: number,
   ): Promise<{ ok: true; sequence: number } | { ok: false; reason: "full" }>;
-  /** Locks up to `limit` messages in queue order; skips locked and expired ones. */
+  /** Locks up to `limit` messages in queue order; skips locked and expired ones. A lock past its time is no lock. */
   lock(
     queue: string,
     options: { limit: number; nowMs: number; lockedUntilMs: number },
