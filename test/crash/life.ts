@@ -1,3 +1,5 @@
+import { BrokenPromise } from "./promises.ts";
+
 /** Waiting for what never comes is a failure after so long, ms. */
 const patienceMs = 20_000;
 
@@ -66,7 +68,7 @@ export class Life {
     for (const look of this.#waiting) look();
   }
 
-  /** Resolves when it is so; rejects when the life is over or patience is. */
+  /** Resolves when it is so; rejects when the life is over or patience is: what was promised and never comes is broken. */
   until(what: () => string, isSo: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (done: () => void): void => {
@@ -75,7 +77,7 @@ export class Life {
         done();
       };
       const timer = setTimeout(
-        () => settle(() => reject(new Error(`waited ${patienceMs} ms in vain: ${what()}`))),
+        () => settle(() => reject(new BrokenPromise(`never, in ${patienceMs} ms: ${what()}`))),
         patienceMs,
       );
       const look = (): void => {

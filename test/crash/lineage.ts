@@ -88,6 +88,7 @@ export class Lineage {
       const devices = [...this.#senders, ...this.#sessions];
       await Promise.all(devices.map(({ mqtt }) => mqtt.ended()));
     }
+    this.#promises.check();
     if (life.failure !== undefined) throw life.failure;
     if (await isDataDirectoryLocked(this.directory)) {
       this.#promises.broke("the lock outlived its holder");
@@ -113,6 +114,7 @@ export class Lineage {
       if (!this.#identities.has(mqtt.id)) await this.#register(backEnd, life, mqtt.id, mqtt.key);
     }
     await life.together(devices.map((device) => device.connect(address, life)));
+    this.#promises.check();
     await life.together(this.#sessions.map((device) => device.verify(backEnd)));
   }
 

@@ -15,6 +15,7 @@ export function telemetryBody(device: string, n: number): Buffer {
 /** What devices sent, what the hub acknowledged, what was ever read from its log, and whether the log agrees. */
 export class TelemetryLedger {
   readonly #promises: Promises;
+  readonly #body: typeof telemetryBody;
   readonly #sent = new Map<string, number>();
   /** Acknowledged and not found in the log so far. */
   readonly #unseen = new Map<string, Set<number>>();
@@ -22,8 +23,9 @@ export class TelemetryLedger {
   readonly #first: number[] = [];
   acknowledged = 0;
 
-  constructor(promises: Promises) {
+  constructor(promises: Promises, body = telemetryBody) {
     this.#promises = promises;
+    this.#body = body;
   }
 
   /** The number of the device's next message. */
@@ -91,7 +93,7 @@ export class TelemetryLedger {
         this.#promises.broke(`${where}: was ${seen[sequenceNumber]} and is ${content}`);
       }
       seen[sequenceNumber] = content;
-      if (!body.equals(telemetryBody(deviceId, n)) || n > (this.#sent.get(deviceId) ?? 0)) {
+      if (!body.equals(this.#body(deviceId, n)) || n > (this.#sent.get(deviceId) ?? 0)) {
         this.#promises.broke(`${where}: nobody sent this`);
       }
       if ((partitionOf.get(deviceId) ?? partition) !== partition) {
