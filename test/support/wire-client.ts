@@ -9,7 +9,29 @@ export type WireOptions = {
   /** PEM, for X.509. */
   cert?: string | undefined;
   key?: string | undefined;
+  maxVersion?: "TLSv1.2" | "TLSv1.3";
+  /** Of an earlier connection, to be resumed. */
+  session?: Buffer;
 };
+
+/** A TLS connection and the TCP connection under it, which can be cut without a goodbye. */
+export function openTls(options: WireOptions): Promise<{ socket: TLSSocket; tcp: Socket }> {
+  const { port, ...tls } = options;
+  return new Promise((resolve, reject) => {
+    const tcp = tcpConnect({ host: "127.0.0.1", port, noDelay: true });
+    tcp.once("error", reject);
+    const socket = tlsConnect({ socket: tcp, servername: "localhost", ...tls });
+    socket.once("error", reject);
+    socket.once("secureConnect", () => {
+      // What kind of end it was is told by "close".
+      for (const each of [tcp, socket]) {
+        each.removeListener("error", reject);
+        each.on("error", () => {});
+      }
+      resolve({ socket, tcp });
+    });
+  });
+}
 
 type End = "end" | "reset";
 /** A packet as `mqtt-packet` reads it, or the end of the connection: `{ cmd: "closed", how }`. */
@@ -36,30 +58,12 @@ export class WireClient {
     this.#parser.on("packet", (packet: Packet) => this.#push({ ...packet }));
     socket.on("data", (bytes: Buffer) => void this.#parser.parse(bytes));
     socket.on("end", () => (this.#sawEnd = true));
-    // What kind of end it was is told by "close".
-    socket.on("error", () => {});
     socket.on("close", () => this.#push({ cmd: "closed", how: this.#sawEnd ? "end" : "reset" }));
   }
 
-  static connect({ port, ca, cert, key }: WireOptions): Promise<WireClient> {
-    return new Promise((resolve, reject) => {
-      const tcp = tcpConnect({ host: "127.0.0.1", port, noDelay: true });
-      tcp.once("error", reject);
-      const socket = tlsConnect({
-        socket: tcp,
-        ca,
-        servername: "localhost",
-        ...(cert !== undefined && { cert }),
-        ...(key !== undefined && { key }),
-      });
-      socket.once("error", reject);
-      socket.once("secureConnect", () => {
-        socket.removeListener("error", reject);
-        tcp.removeListener("error", reject);
-        tcp.on("error", () => {});
-        resolve(new WireClient(socket, tcp));
-      });
-    });
+  static async connect(options: WireOptions): Promise<WireClient> {
+    const { socket, tcp } = await openTls(options);
+    return new WireClient(socket, tcp);
   }
 
   send(...packets: (Packet | Uint8Array)[]): void {
