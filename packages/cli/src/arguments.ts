@@ -36,6 +36,16 @@ export function parseJsonArgument(name: string, text: string): unknown {
   }
 }
 
+/** A file of PEM certificates. @throws IotError `cli.usage` */
+export function readCertificates(file: string, what: string): string {
+  const text = readTextFile(file, what);
+  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
+  throw new IotError(
+    "cli.usage",
+    `${what} ${file} is not a PEM certificate: it has no line -----BEGIN CERTIFICATE-----.`,
+  );
+}
+
 /** A file named on the command line. @throws IotError `cli.usage` that says what it was for */
 export function readTextFile(file: string, what: string): string {
   try {

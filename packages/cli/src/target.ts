@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { IotError, parseServiceConnectionString } from "@hubwire/protocol";
 import type { HubFile } from "@hubwire/hub";
-import { readTextFile } from "./arguments.ts";
+import { readCertificates } from "./arguments.ts";
 
 /** The hub a command talks to. */
 export type Target = {
@@ -75,7 +75,7 @@ export function resolveTarget(options: TargetOptions): Target {
     mqttPort: isLocal ? local.mqttPort : 8883,
     policyName: parsed.sharedAccessKeyName,
     key: parsed.sharedAccessKey,
-    ca: caFile === undefined ? undefined : readTextFile(caFile, "The CA"),
+    ca: caFile === undefined ? undefined : readCertificates(caFile, "The CA"),
     caFile,
     localDirectory: isLocal ? resolve(options.data) : undefined,
   };

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { startHub } from "@hubwire/hub";
 import { catalog } from "@hubwire/protocol";
+import { testCertificates } from "@hubwire/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { refused, unreachable } from "../src/service/failures.ts";
 import type { Target } from "../src/target.ts";
@@ -223,6 +224,19 @@ test.each([[[]], [["device"]], [["hub"]]])(
     expect(errorIn(await run(...args, "--json")).message).toBe("A subcommand is missing.");
   },
 );
+
+test("a CA that is none is named, and so is one that the hub's certificate is not from", async () => {
+  const data = folder("other-ca");
+  const [text, other] = [join(data, "text.pem"), join(data, "other.pem")];
+  writeFileSync(text, "hello");
+  writeFileSync(other, (await testCertificates()).root.cert);
+  const noCertificate = await world.hubwire("device", "list", "--ca", text);
+  expect(noCertificate.code).toBe(2);
+  expect(noCertificate.stderr).toContain(`The CA ${text} is not a PEM certificate`);
+  const foreign = await world.hubwire("device", "list", "--ca", other);
+  expect(foreign.code).toBe(1);
+  expect(foreign.stderr).toContain(`is not from the CA in ${other}.\n`);
+});
 
 test("a file that cannot be read is named, as a mistake in usage", async () => {
   const ca = folder("not-a-file");

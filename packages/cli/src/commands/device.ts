@@ -21,8 +21,13 @@ export type DeviceJson = {
 
 const devicePath = (deviceId: string): string => `/devices/${encodeURIComponent(deviceId)}`;
 
-export async function readDevice(client: RestClient, deviceId: string): Promise<DeviceJson> {
-  return (await client.call({ method: "GET", path: devicePath(deviceId) })) as DeviceJson;
+export async function readDevice(
+  client: RestClient,
+  deviceId: string,
+  signal?: AbortSignal,
+): Promise<DeviceJson> {
+  const path = devicePath(deviceId);
+  return (await client.call({ method: "GET", path, ...(signal && { signal }) })) as DeviceJson;
 }
 
 /** The primary key; undefined for a device that authenticates with a certificate. */

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { HubConfig } from "@hubwire/hub";
 import { Option, type Command } from "commander";
-import { readTextFile, wholeNumber } from "../arguments.ts";
+import { readCertificates, wholeNumber } from "../arguments.ts";
 import { contextOf } from "../context.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { table } from "../output.ts";
@@ -136,7 +136,7 @@ function configOf(options: StartOptions, json: boolean): HubConfig {
     host: options.host,
     logLevel: options.logLevel,
     logFormat: options.logFormat ?? (forPeople ? "pretty" : "json"),
-    deviceCas: (options.deviceCa ?? []).map((file) => readTextFile(file, "The device CA")),
+    deviceCas: (options.deviceCa ?? []).map((file) => readCertificates(file, "The device CA")),
     hostNames: otherNames,
     mode: options.lenient === true ? "lenient" : "strict",
     strictUserName: options.strictUserName === true,

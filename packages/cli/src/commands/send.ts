@@ -5,7 +5,7 @@ import {
 } from "@hubwire/protocol";
 import type { ConnectOptions, DeviceClient } from "@hubwire/device";
 import { Option, type Command } from "commander";
-import { collectProperty, readTextFile, wholeNumber } from "../arguments.ts";
+import { collectProperty, readCertificates, readTextFile, wholeNumber } from "../arguments.ts";
 import { contextOf, withRest, type Context } from "../context.ts";
 import { interruptible } from "../interrupt.ts";
 import { readHubFile, splitPort } from "../target.ts";
@@ -55,7 +55,7 @@ The device's connection string: --device-connection-string, else IOTHUB_DEVICE_C
     .action((deviceId: string, body: string, options: SendOptions, command: Command) =>
       interruptible(async (signal) => {
         const context = contextOf(command);
-        const identification = await identify(context, deviceId, options);
+        const identification = await identify(context, deviceId, options, signal);
         const { connect } = await import("@hubwire/device");
         await using client = await connect({
           ...identification,
@@ -103,12 +103,13 @@ async function identify(
   context: Context,
   deviceId: string,
   options: SendOptions,
+  signal: AbortSignal,
 ): Promise<ConnectOptions> {
   const given =
     options.deviceConnectionString ?? (process.env["IOTHUB_DEVICE_CONNECTION_STRING"] || undefined);
   const { connectionString, ca } =
     given === undefined
-      ? await fromRegistry(context, deviceId)
+      ? await fromRegistry(context, deviceId, signal)
       : fromString(context, deviceId, given);
   const certificate = certificateOf(deviceId, options, connectionString.endsWith("x509=true"));
   return {
@@ -121,9 +122,10 @@ async function identify(
 async function fromRegistry(
   context: Context,
   deviceId: string,
+  signal: AbortSignal,
 ): Promise<{ connectionString: string; ca: string | undefined }> {
   const target = context.target();
-  const found = await withRest(target, (client) => readDevice(client, deviceId));
+  const found = await withRest(target, (client) => readDevice(client, deviceId, signal));
   return { connectionString: connectionStringFor(target, found), ca: target.ca };
 }
 
@@ -144,7 +146,7 @@ function fromString(
   const caFile = context.ca ?? (local?.hostName === host ? local.caFile : undefined);
   return {
     connectionString: formatDeviceConnectionString(parsed),
-    ca: caFile === undefined ? undefined : readTextFile(caFile, "The CA"),
+    ca: caFile === undefined ? undefined : readCertificates(caFile, "The CA"),
   };
 }
 
@@ -155,7 +157,7 @@ function certificateOf(
 ): { cert: string; key: string } | undefined {
   if (cert !== undefined && key !== undefined) {
     return {
-      cert: readTextFile(cert, "The certificate"),
+      cert: readCertificates(cert, "The certificate"),
       key: readTextFile(key, "The private key"),
     };
   }

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { IotError, catalog } from "@hubwire/protocol";
 import type { ErrorCode } from "@hubwire/protocol";
 import type { Target } from "../target.ts";
@@ -33,13 +34,18 @@ export function unreachable(target: Target, cause: unknown): IotError {
     );
   }
   if (code === "transport.tls_untrusted") {
-    const expected =
-      localDirectory === undefined
-        ? "one that this command trusts (--ca adds one)"
-        : `${target.caFile ?? "the hub's"}: another program has the port of the hub in ${localDirectory}`;
-    return new IotError(code, `The certificate of ${address} is not from ${expected}.`, { cause });
+    return new IotError(code, `The certificate of ${address} is not from ${trusted(target)}.`, {
+      cause,
+    });
   }
   return new IotError(code, `No answer from ${address}: ${reasonOf(cause)}`, { cause });
+}
+
+function trusted({ ca, caFile, localDirectory }: Target): string {
+  if (ca === undefined) return "a CA that this command trusts (--ca adds one)";
+  const isOwn = localDirectory !== undefined && caFile === join(localDirectory, "ca.pem");
+  const guess = isOwn ? `: another program has the port of the hub in ${localDirectory}` : "";
+  return `the CA in ${caFile ?? "use"}${guess}`;
 }
 
 /** A refused connection to a name with two addresses is told as several errors with an empty message. */
