@@ -65,7 +65,7 @@ export async function roundAgainstLocalHub(
     const { messageId } = await hub.sendToDevice(deviceId, "open the window");
     const message = await first(messages, (candidate) => candidate.messageId === messageId);
     check(message.text() === "open the window", "the received body differs");
-    message.complete();
+    await message.complete();
     return `received "${message.text()}" and completed it`;
   });
 
