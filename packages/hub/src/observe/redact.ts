@@ -1,3 +1,4 @@
+import { catalog } from "@hubwire/protocol";
 import type { Logger } from "../domain/observe.ts";
 
 /** Facts are few and short; what is longer is a mistake, or somebody's attempt to fill the log. */
@@ -10,6 +11,8 @@ const secretName =
 /** The parts of connection strings and tokens that are secret, wherever they turn up in a text. */
 const secretPart =
   /(SharedAccessKey=|SharedAccessSignature=?\s*|\bsig=|Bearer\s+|Basic\s+)[^\s;&",}]+/gi;
+/** The catalogue's own words show what a token looks like, and hold none. */
+const advice: ReadonlySet<string> = new Set(Object.values(catalog).map(({ remedy }) => remedy));
 const pemKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g;
 
 const redacted = "[redacted]";
@@ -56,6 +59,7 @@ export function cleanLogger(logger: Logger): Logger {
 
 /** A text without secrets, short enough for a line. */
 export function cleanText(text: string): string {
+  if (advice.has(text)) return text;
   const short = text.length > textCharactersMax ? `${text.slice(0, textCharactersMax)}…` : text;
   return short.replaceAll(secretPart, `$1${redacted}`).replaceAll(pemKey, redacted);
 }

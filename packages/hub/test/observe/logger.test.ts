@@ -1,4 +1,4 @@
-import { IotError } from "@hubwire/protocol";
+import { catalog, IotError } from "@hubwire/protocol";
 import { expect, test } from "vitest";
 import { cleanLogger, createLogger } from "../../src/observe/index.ts";
 import type { LogFormat, LogLevel } from "../../src/observe/index.ts";
@@ -85,6 +85,13 @@ test.each(leaks)("nor into somebody else's logger through $what", ({ facts, mess
   cleanLogger({ debug: keep, info: keep, warn: keep, error: keep }).warn(facts, message);
   expect(lines).toHaveLength(1);
   expect(lines[0]).not.toContain(secret);
+});
+
+test("advice that says what a token looks like is logged as it is written", () => {
+  const { log, lines } = logging("json");
+  const advice = Object.values(catalog).map(({ remedy }) => remedy);
+  for (const remedy of advice) log.warn({ remedy }, "m");
+  expect(lines.map((line) => (JSON.parse(line) as { remedy: string }).remedy)).toEqual(advice);
 });
 
 test("an IotError keeps its code and remedy; other errors keep their stack", () => {
