@@ -161,6 +161,13 @@ test("a disabled device cannot send, and is told the usual causes", async () => 
   expect(errorIn(ran).remedy).toContain("enabled");
 });
 
+test("a device whose id no topic may hold is told so", async () => {
+  await world.hub.createDevice({ deviceId: "a#b" });
+  const ran = await world.hubwire("send", "a#b", "x", "--json");
+  expect([ran.code, errorIn(ran).code]).toEqual([1, "argument.invalid"]);
+  expect(errorIn(ran).message).toContain("MQTT");
+});
+
 test("a device with a certificate has no token, and needs its certificate to send", async () => {
   await world.hubwire("device", "create", "certified", "--ca-signed");
   for (const args of [

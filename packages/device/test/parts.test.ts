@@ -118,6 +118,18 @@ test("a cached bag never hides a mistake in another option", () => {
   );
 });
 
+test.each([{ deviceId: "a#b" }, { deviceId: "d", moduleId: "+" }])(
+  "telemetry of %j is refused before it is queued: MQTT has no topic for it",
+  (identity) => {
+    const cache = new TopicCache(identity);
+    for (const options of [undefined, { messageId: "1" }]) {
+      expect(() => cache.topicFor(options, false)).toThrow(
+        expect.objectContaining({ code: "argument.invalid" }),
+      );
+    }
+  },
+);
+
 const password = (expiresAtMs: number, renewable = true) => ({
   bytes: undefined,
   expiresAtMs,

@@ -217,6 +217,7 @@ export const serviceSections: readonly Section[] = [
         "Device ids may contain `#` and `+`",
         "Registered, yes; such a device cannot send telemetry over MQTT, here as on Azure: no topic may contain them.",
         vectors.packets("PUBLISH to a topic with #"),
+        device("telemetry of %j is refused before it is queued: MQTT has no topic for it"),
       ),
     ],
   },

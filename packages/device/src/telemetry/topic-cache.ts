@@ -34,12 +34,15 @@ const callNames: ReadonlySet<string> = new Set(["qos", "properties", "signal", "
 export class TopicCache {
   readonly #identity: DeviceIdentity;
   readonly #plain: TelemetryTopic;
+  /** Ids may have characters that no topic name may have: such a device is heard of by AMQP and HTTPS only. */
+  readonly #isUnsayable: boolean;
   readonly #cached: Cached[] = [];
   #replaceNext = 0;
 
   constructor(identity: DeviceIdentity) {
     this.#identity = identity;
     this.#plain = { topic: telemetryPrefix(identity), propertyBytes: 0 };
+    this.#isUnsayable = /[#+]/.test(this.#plain.topic);
   }
 
   /**
@@ -47,6 +50,9 @@ export class TopicCache {
    * @throws IotError `argument.invalid`, `topic.reserved_property`, `topic.bad_property`, `topic.too_long`
    */
   topicFor(options: TelemetryOptions | undefined, json: boolean): TelemetryTopic {
+    if (this.#isUnsayable) {
+      throw invalid("The id of this device has # or +, which no MQTT topic may have: no telemetry");
+    }
     if (options === undefined && !json) return this.#plain;
     const given = options ?? {};
     for (const cached of this.#cached) if (matches(cached, given, json)) return cached;
