@@ -1,0 +1,19 @@
+import { join } from "node:path";
+import { beforeAll, describe, expect } from "vitest";
+import { nodeBinary } from "./node-binaries.ts";
+import { testPackages } from "./packages.ts";
+import { runScript } from "./run-script.ts";
+import { testVersions, versions } from "./versions.ts";
+
+// One file for both, so that nothing is built or installed twice at the same time.
+beforeAll(async () => {
+  const root = join(import.meta.dirname, "../..");
+  const [built] = await Promise.all([
+    runScript("tsc", ["-b", "packages/cli"], { cwd: root }),
+    ...versions.map((version) => nodeBinary(version)),
+  ]);
+  expect(built.code, built.output).toBe(0);
+}, 300_000);
+
+describe("what was built", testVersions);
+describe("what is published", testPackages);
