@@ -51,6 +51,14 @@ test.each(["SIGINT", "SIGTERM"] as const)(
   },
 );
 
+test("with a log for people, what the command says is not said again by the log", async () => {
+  await using hub = startHub("--log-format", "pretty");
+  await hub.printed(/^MQTT/u);
+  hub.signal("SIGINT");
+  expect(await hub.ended).toBe(0);
+  expect(hub.stderr).toMatch(/^Stopping: .*\n\d\d:\d\d:\d\d info  The hub has stopped\n$/u);
+});
+
 test("what a stopped hub kept is there when it starts again", async () => {
   const data = join(folder, "data");
   for (const round of [1, 2]) {

@@ -12,6 +12,7 @@ export type {
   Schedule,
   StoreOperation,
 } from "./stores/memory/index.ts";
+export { createLogger } from "./observe/index.ts";
 export type { LogFormat, LogLevel } from "./observe/index.ts";
 export type { Logger } from "./domain/observe.ts";
 export type * from "./domain/ports.ts";

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { HubConfig } from "@hubwire/hub";
+import type { HubConfig, Logger } from "@hubwire/hub";
 import { Option, type Command } from "commander";
 import { readCertificates, wholeNumber } from "../arguments.ts";
 import { contextOf } from "../context.ts";
@@ -92,12 +92,15 @@ export function addHubStart(hub: Command): void {
       const { signal, release } = onInterrupt();
       try {
         const isMemory = options.memory === true;
-        const config = {
-          ...configOf(options, output.json),
+        const { createHub, createLogger } = await import("@hubwire/hub");
+        const format =
+          options.logFormat ?? (process.stderr.isTTY && !output.json ? "pretty" : "json");
+        const logger = createLogger({ level: options.logLevel, format });
+        await using running = await createHub({
+          ...configOf(options),
           ...(isMemory ? {} : { dataDirectory }),
-        };
-        const { createHub } = await import("@hubwire/hub");
-        await using running = await createHub(config);
+          logger: format === "pretty" ? withoutStart(logger) : logger,
+        });
         const ready = {
           event: "ready",
           mqtt: `mqtts://${running.hostName}:${running.mqttPort}`,
@@ -129,13 +132,18 @@ export function addHubStart(hub: Command): void {
     });
 }
 
-function configOf(options: StartOptions, json: boolean): HubConfig {
+/** What the hub says when it is ready is printed by the command already, and better. */
+const withoutStart = (logger: Logger): Logger => ({
+  ...logger,
+  info(facts, message) {
+    if (!("event" in facts) || facts.event !== "started") logger.info(facts, message);
+  },
+});
+
+function configOf(options: StartOptions): HubConfig {
   const [hostName, ...otherNames] = options.hostName ?? [];
-  const forPeople = process.stderr.isTTY && !json;
   return {
     host: options.host,
-    logLevel: options.logLevel,
-    logFormat: options.logFormat ?? (forPeople ? "pretty" : "json"),
     deviceCas: (options.deviceCa ?? []).map((file) => readCertificates(file, "The device CA")),
     hostNames: otherNames,
     mode: options.lenient === true ? "lenient" : "strict",
