@@ -23,6 +23,9 @@ export function spawnHubwire(...args: string[]): Child {
     ["--conditions=@hubwire/source", "--disable-warning=ExperimentalWarning", bin, ...args],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
+  // A test that times out never comes to dispose of it.
+  const killNow = (): unknown => child.kill("SIGKILL");
+  process.on("exit", killNow);
   const watchers = new Set<() => void>();
   const tell = (): void => {
     for (const watcher of watchers) watcher();
@@ -32,6 +35,7 @@ export function spawnHubwire(...args: string[]): Child {
     child.on("error", reject);
     child.on("close", (code, signal) => {
       isOver = true;
+      process.off("exit", killNow);
       tell();
       resolve(code ?? signal ?? "");
     });
