@@ -3,6 +3,8 @@ import { join } from "node:path";
 
 const bin = join(import.meta.dirname, "..", "..", "bin", "hubwire.js");
 
+const LIFETIME_MS = 25_000;
+
 export type Child = {
   stdout: string;
   stderr: string;
@@ -23,9 +25,8 @@ export function spawnHubwire(...args: string[]): Child {
     ["--conditions=@hubwire/source", "--disable-warning=ExperimentalWarning", bin, ...args],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
-  // A test that times out never comes to dispose of it.
-  const killNow = (): unknown => child.kill("SIGKILL");
-  process.on("exit", killNow);
+  // Before the test's own time-out, which would leave the process behind.
+  const timer = setTimeout(() => child.kill("SIGKILL"), LIFETIME_MS);
   const watchers = new Set<() => void>();
   const tell = (): void => {
     for (const watcher of watchers) watcher();
@@ -35,7 +36,7 @@ export function spawnHubwire(...args: string[]): Child {
     child.on("error", reject);
     child.on("close", (code, signal) => {
       isOver = true;
-      process.off("exit", killNow);
+      clearTimeout(timer);
       tell();
       resolve(code ?? signal ?? "");
     });
