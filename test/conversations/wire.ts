@@ -30,6 +30,7 @@ export class Wire {
   #heard: Buffer = Buffer.alloc(0);
   #end: "end" | "reset" | undefined;
   #sawEnd = false;
+  #sawReset = false;
   #wake: (() => void) | undefined;
 
   private constructor(socket: TLSSocket, tcp: Socket) {
@@ -40,8 +41,9 @@ export class Wire {
       this.#wake?.();
     });
     socket.on("end", () => (this.#sawEnd = true));
+    for (const each of [socket, tcp]) each.on("error", () => (this.#sawReset = true));
     socket.on("close", () => {
-      this.#end = this.#sawEnd ? "end" : "reset";
+      this.#end = this.#sawEnd && !this.#sawReset ? "end" : "reset";
       this.#wake?.();
     });
   }

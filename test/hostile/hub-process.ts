@@ -9,6 +9,12 @@ export type HubProcess = {
   httpsPort: number;
   caPem: string;
   connectionStrings: Record<string, string>;
+  /** Open connections whose TLS handshake is done. */
+  streams(): Promise<number>;
+  /** Collects garbage; resolves with the bytes JavaScript still holds. */
+  collect(): Promise<number>;
+  /** Lets it send C2D messages, desired properties and method calls to these devices from now on. */
+  feed(deviceIds: readonly string[]): void;
   /** How many numbered messages of a device are stored. */
   count(deviceId: string): Promise<{ count: number; inOrder: boolean }>;
   /** Ends it as an operator would; resolves with its exit code. */
@@ -28,7 +34,7 @@ export async function startHubProcess(options: {
     "sh",
     [
       "-c",
-      'exec "$0" --conditions=@hubwire/source --disable-warning=ExperimentalWarning "$1" 2>"$HUB_LOG"',
+      'exec "$0" --expose-gc --conditions=@hubwire/source --disable-warning=ExperimentalWarning "$1" 2>"$HUB_LOG"',
       process.execPath,
       join(import.meta.dirname, "hub.scenario.ts"),
     ],
@@ -40,14 +46,30 @@ export async function startHubProcess(options: {
       child.kill();
       throw new Error(`${String(error)}\n${readFileSync(logFile, "utf8")}`);
     });
+  const ask = async (command: object, event: string): Promise<Record<string, unknown>> => {
+    // Only an answer that comes after the question is one.
+    const seen = child.lines.length;
+    child.tell(command);
+    return child.line(
+      event,
+      (line) => line["event"] === event && child.lines.indexOf(line) >= seen,
+      60_000,
+    );
+  };
   return {
     ...(ready as Pick<
       HubProcess,
       "pid" | "mqttPort" | "httpsPort" | "caPem" | "connectionStrings"
     >),
+    feed: (deviceIds) => child.tell({ do: "feed", deviceIds }),
+    async streams() {
+      return (await ask({ do: "streams" }, "streams"))["streams"] as number;
+    },
+    async collect() {
+      return (await ask({ do: "collect" }, "collected"))["kept"] as number;
+    },
     async count(deviceId) {
-      child.tell({ do: "count", deviceId });
-      const counted = await child.line("counted", ({ event }) => event === "counted", 60_000);
+      const counted = await ask({ do: "count", deviceId }, "counted");
       return counted as { count: number; inOrder: boolean };
     },
     stop() {

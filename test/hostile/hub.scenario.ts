@@ -21,8 +21,34 @@ for (const deviceId of devices) {
 const { mqttPort, httpsPort, caPem } = hub;
 say({ event: "ready", pid: process.pid, mqttPort, httpsPort, caPem, connectionStrings });
 
-const commands: Record<string, (command: Record<string, string>) => unknown> = {
-  stop: () => hub.stop(),
+let feeding: NodeJS.Timeout | undefined;
+/** A queue that is full or a device that is busy is no news. */
+const mayFail = (work: Promise<unknown>): void => void work.catch(() => {});
+
+type Command = { do: string; deviceId: string; deviceIds: string[] };
+const commands: Record<string, (command: Command) => unknown> = {
+  streams: async () => {
+    const text = await hub.metricsText();
+    say({ event: "streams", streams: Number(/^hubwire_streams (\d+)$/m.exec(text)?.[1]) });
+  },
+  /** Throws away what is garbage, so that what is measured next is what is kept. */
+  collect: () => {
+    globalThis.gc?.();
+    const { heapUsed, external } = process.memoryUsage();
+    say({ event: "collected", kept: heapUsed + external });
+  },
+  /** Sends to these devices all the time, as a back end that does not know what they are. */
+  feed: ({ deviceIds }) => {
+    let n = 0;
+    feeding = setInterval(() => {
+      const deviceId = deviceIds[n++ % deviceIds.length]!;
+      const desired = { n, padding: "x".repeat(3_000) };
+      const ref = { deviceId, moduleId: undefined };
+      mayFail(hub.sendToDevice(deviceId, "x".repeat(10_000)));
+      mayFail(hub.twins.patch(ref, { properties: { desired } }, undefined));
+      mayFail(hub.invokeMethod(deviceId, "m", { n }, { responseTimeoutS: 5 }));
+    }, 20);
+  },
   /** How many messages of a device are stored, and whether they are numbered without gap or repeat. */
   count: async ({ deviceId }) => {
     let count = 0;
@@ -52,9 +78,11 @@ const commands: Record<string, (command: Record<string, string>) => unknown> = {
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const command = JSON.parse(line) as { do: string };
-  await commands[command.do]?.(command);
+  const command = JSON.parse(line) as Command;
   if (command.do === "stop") break;
+  // oxlint-disable-next-line no-await-in-loop -- one command after another
+  await commands[command.do]?.(command);
 }
+clearInterval(feeding);
 await hub.stop();
 process.stdin.destroy();

@@ -50,6 +50,7 @@ export class WireClient {
   readonly #arrived: Arrival[] = [];
   #wake: (() => void) | undefined;
   #sawEnd = false;
+  #sawReset = false;
 
   private constructor(socket: TLSSocket, tcp: Socket) {
     this.socket = socket;
@@ -58,7 +59,10 @@ export class WireClient {
     this.#parser.on("packet", (packet: Packet) => this.#push({ ...packet }));
     socket.on("data", (bytes: Buffer) => void this.#parser.parse(bytes));
     socket.on("end", () => (this.#sawEnd = true));
-    socket.on("close", () => this.#push({ cmd: "closed", how: this.#sawEnd ? "end" : "reset" }));
+    for (const each of [socket, tcp]) each.on("error", () => (this.#sawReset = true));
+    socket.on("close", () => {
+      this.#push({ cmd: "closed", how: this.#sawEnd && !this.#sawReset ? "end" : "reset" });
+    });
   }
 
   static async connect(options: WireOptions): Promise<WireClient> {
