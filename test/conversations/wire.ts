@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import mqttPacket, { type Packet } from "mqtt-packet";
 import { expect } from "vitest";
@@ -56,6 +57,14 @@ export class Wire {
   /** Hex, bytes or packets, in one write. */
   say(...said: Said[]): void {
     this.socket.write(Buffer.concat(said.map(bytesOf)));
+  }
+
+  /** Says this, and a moment later knows whether the other side still takes anything. */
+  async taken(bytes: Uint8Array): Promise<void> {
+    await new Promise<void>((resolve, reject) =>
+      this.socket.write(bytes, (error) => (error ? reject(error) : resolve())),
+    );
+    await sleep(2);
   }
 
   async hear(wanted: string): Promise<void> {
