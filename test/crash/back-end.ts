@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
 import { buildSasToken } from "@hubwire/protocol";
 import type { HubAddress } from "./hub-process.ts";
+import { BrokenPromise } from "./promises.ts";
 
 type Method = "GET" | "PUT" | "PATCH" | "POST" | "DELETE";
 export type Answer = { status: number; json: unknown };
@@ -45,11 +46,11 @@ export class BackEnd {
     };
   }
 
-  /** As `call`, for what must succeed. */
+  /** As `call`, for what the hub has no reason to refuse. */
   async ok(method: Method, path: string, body?: unknown, ifMatch?: string): Promise<unknown> {
     const { status, json } = await this.call(method, path, body, ifMatch);
-    if (status >= 300) throw new Error(`${method} ${path}: ${status} ${JSON.stringify(json)}`);
-    return json;
+    if (status < 300) return json;
+    throw new BrokenPromise(`${method} ${path}: ${status} ${JSON.stringify(json)}`);
   }
 
   /** Everything in the telemetry log, in order per partition. */
