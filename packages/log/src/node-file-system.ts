@@ -9,11 +9,10 @@ const flags: Readonly<Record<LogFileMode, string>> = { create: "w+", readWrite: 
 const fileMode = 0o600;
 const directoryMode = 0o700;
 
-/**
- * Up to here a write is done on the spot. It copies into the page cache, over bytes that are allocated already, which
- * takes microseconds; the thread pool and back takes as long as a tenth of the sync that follows.
- */
-const syncWriteBytesMax = 64 * 1024;
+/** Undefined where the system has none (Windows). */
+const durableFlags: number | undefined = fs.constants.O_DSYNC
+  ? fs.constants.O_RDWR | fs.constants.O_DSYNC
+  : undefined;
 
 /** The disk, through `node:fs`. The callback API costs half of what `FileHandle` does per call. */
 export const nodeFileSystem: LogFileSystem = {
@@ -21,13 +20,16 @@ export const nodeFileSystem: LogFileSystem = {
     await fsPromises.mkdir(path, { mode: directoryMode, recursive: true });
   },
   readdir: (path) => fsPromises.readdir(path),
-  open: (path, mode) =>
-    new Promise((resolve, reject) => {
-      fs.open(path, flags[mode], fileMode, (error, fd) => {
-        if (error) reject(error);
-        else resolve(new NodeLogFile(fd));
-      });
-    }),
+  async open(path, mode) {
+    const fd = await openDescriptor(path, flags[mode]);
+    if (mode === "read" || durableFlags === undefined) return new NodeLogFile(fd);
+    try {
+      return new DurableNodeLogFile(fd, await openDescriptor(path, durableFlags));
+    } catch (error) {
+      await closeDescriptor(fd);
+      throw error;
+    }
+  },
   rename: (from, to) => fsPromises.rename(from, to),
   unlink: (path) => fsPromises.unlink(path),
   async syncDirectory(path) {
@@ -41,6 +43,37 @@ export const nodeFileSystem: LogFileSystem = {
     }
   },
 };
+
+const openDescriptor = (path: string, how: string | number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    fs.open(path, how, fileMode, (error, fd) => (error ? reject(error) : resolve(fd)));
+  });
+
+const closeDescriptor = (fd: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    fs.close(fd, (error) => (error ? reject(error) : resolve()));
+  });
+
+/** Writes all of it, however many calls that takes. */
+const writeWhole = (
+  fd: number,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+): Promise<void> =>
+  new Promise((resolve, reject) => {
+    let done = 0;
+    const next = (): void => {
+      fs.write(fd, buffer, offset + done, length - done, position + done, (error, bytes) => {
+        done += bytes;
+        if (error) reject(error);
+        else if (done === length) resolve();
+        else next();
+      });
+    };
+    next();
+  });
 
 /** No file has it: an operation on a closed file fails with a range error. */
 const closedFd = -1;
@@ -73,31 +106,7 @@ class NodeLogFile implements LogFile {
   }
 
   write(buffer: Uint8Array, offset: number, length: number, position: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let done = 0;
-      if (length <= syncWriteBytesMax) {
-        while (done < length) {
-          done += fs.writeSync(this.#fd, buffer, offset + done, length - done, position + done);
-        }
-        return resolve();
-      }
-      const next = (): void => {
-        fs.write(
-          this.#fd,
-          buffer,
-          offset + done,
-          length - done,
-          position + done,
-          (error, bytes) => {
-            done += bytes;
-            if (error) reject(error);
-            else if (done === length) resolve();
-            else next();
-          },
-        );
-      };
-      next();
-    });
+    return writeWhole(this.#fd, buffer, offset, length, position);
   }
 
   datasync(): Promise<void> {
@@ -111,8 +120,30 @@ class NodeLogFile implements LogFile {
     const fd = this.#fd;
     if (fd === closedFd) return Promise.resolve();
     this.#fd = closedFd;
-    return new Promise((resolve, reject) => {
-      fs.close(fd, (error) => (error ? reject(error) : resolve()));
-    });
+    return closeDescriptor(fd);
+  }
+}
+
+/** Has a second descriptor whose writes return when the bytes are on disk; the first is for zeros, which can wait. */
+class DurableNodeLogFile extends NodeLogFile {
+  #durableFd: number;
+  constructor(fd: number, durableFd: number) {
+    super(fd);
+    this.#durableFd = durableFd;
+  }
+
+  writeDurably(
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<void> {
+    return writeWhole(this.#durableFd, buffer, offset, length, position);
+  }
+
+  override async close(): Promise<void> {
+    const fd = this.#durableFd;
+    this.#durableFd = closedFd;
+    await Promise.all([super.close(), fd === closedFd ? undefined : closeDescriptor(fd)]);
   }
 }

@@ -89,8 +89,13 @@ export class SegmentWriter {
     const timeMs = Math.max(this.#timeMs, Math.floor(this.#settings.nowMs()));
     const { buffer, start, end, records } = batch;
     sealFrame(buffer, start, end, { kind: frameKinds.batch, records, position, timeMs }, this.salt);
-    await this.#file.write(buffer, start, lengthBytes, endOffset);
-    await this.#file.datasync();
+    const file = this.#file;
+    if (file.writeDurably) {
+      await file.writeDurably(buffer, start, lengthBytes, endOffset);
+    } else {
+      await file.write(buffer, start, lengthBytes, endOffset);
+      await file.datasync();
+    }
     return { position, timeMs };
   }
 

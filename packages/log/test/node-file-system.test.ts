@@ -90,6 +90,20 @@ describe("the file port", () => {
     await file.close();
   });
 
+  test.each([1, 65_537, 1_000_000])("writes %i bytes durably in one operation", async (size) => {
+    const bytes = seededRandom(size).bytes(size);
+    const path = join(scratch, "f");
+    const file = await nodeFileSystem.open(path, "create");
+    await file.writeDurably!(bytes, 0, size, 3);
+    const back = new Uint8Array(size);
+    expect(await file.read(back, 0, size, 3)).toBe(size);
+    expect(Buffer.compare(back, bytes)).toBe(0);
+    await file.close();
+    const reader = await nodeFileSystem.open(path, "read");
+    expect(reader.writeDurably).toBeUndefined();
+    await reader.close();
+  });
+
   test("an operation on a closed file is refused, and closing twice is harmless", async () => {
     const file = await nodeFileSystem.open(join(scratch, "f"), "create");
     await file.close();
@@ -97,6 +111,7 @@ describe("the file port", () => {
     await expect(file.write(new Uint8Array(1), 0, 1, 0)).rejects.toThrow();
     await expect(file.write(new Uint8Array(70_000), 0, 70_000, 0)).rejects.toThrow();
     await expect(file.read(new Uint8Array(1), 0, 1, 0)).rejects.toThrow();
+    await expect(file.writeDurably!(new Uint8Array(1), 0, 1, 0)).rejects.toThrow();
     await expect(file.datasync()).rejects.toThrow();
     await expect(file.size()).rejects.toThrow();
   });
