@@ -146,7 +146,10 @@ export class ConnectionRegistry implements Connections {
     return { sessionPresent: stored !== undefined, subscriptions: stored ?? [] };
   }
 
-  /** A clean=0 session exists from its first CONNACK on, also without subscriptions. Durable when it resolves. */
+  /**
+   * Keeps a clean=0 session's subscriptions. Durable when it resolves. A session that never subscribed has nothing to keep:
+   * it is stored at its first SUBSCRIBE.
+   */
   async save(link: DeviceLink, subscriptions: readonly Subscription[]): Promise<void> {
     const sessionKey = generationKey(link.ref, link.generationId);
     await this.#serial.run(identityKey(link.ref), () =>
