@@ -38,9 +38,15 @@ export async function roundAgainstLocalHub(
   const known = await hub.identities.find({ deviceId, moduleId: undefined });
   if (known === undefined) await hub.createDevice({ deviceId });
   const connectionString = await hub.deviceConnectionString(deviceId);
+  const limits = { signal, timeoutMs: CALL_TIMEOUT_MS };
   let device: DeviceClient | undefined;
   await run(report, "connect", async () => {
-    device = await connect({ connectionString, ca: hub.caPem, signal: deadline(signal) });
+    device = await connect({
+      connectionString,
+      ca: hub.caPem,
+      connectTimeoutMs: CALL_TIMEOUT_MS,
+      signal,
+    });
     return `${deviceId} is connected: TLS, SAS token, MQTT 3.1.1`;
   });
   if (device === undefined) return;
@@ -53,7 +59,7 @@ export async function roundAgainstLocalHub(
       properties: { marker },
       contentType: "application/json",
       contentEncoding: "utf-8",
-      signal: deadline(signal),
+      ...limits,
     });
     const event = await findEvent(hub, marker);
     check(new TextDecoder().decode(event.body) === JSON.stringify(body), "the stored body differs");
@@ -85,15 +91,12 @@ export async function roundAgainstLocalHub(
   });
 
   await run(report, "twin read", async () => {
-    const twin = await client.getTwin({ signal: deadline(signal) });
+    const twin = await client.getTwin(limits);
     return `desired version ${twin.desiredVersion}, reported version ${twin.reportedVersion}`;
   });
 
   await run(report, "reported", async () => {
-    const { version } = await client.reportProperties(
-      { firmware: "1.0.0", marker },
-      { signal: deadline(signal) },
-    );
+    const { version } = await client.reportProperties({ firmware: "1.0.0", marker }, limits);
     const { twin } = await hub.twins.read({ deviceId, moduleId: undefined });
     const { reported } = twin["properties"] as { reported: Record<string, unknown> };
     check(reported["marker"] === marker, "the hub's twin differs");
@@ -143,26 +146,24 @@ export async function roundAgainstAzure(
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
+  const limits = { signal, timeoutMs: CALL_TIMEOUT_MS };
   let device: DeviceClient | undefined;
   await run(report, "connect", async () => {
-    device = await connect({ connectionString, failFast: true, signal: deadline(signal) });
+    device = await connect({ connectionString, connectTimeoutMs: CALL_TIMEOUT_MS, signal });
     return "connected";
   });
   if (device === undefined) return;
   await using client = device;
   await run(report, "telemetry", async () => {
-    await client.sendTelemetry({ temperature: 21.5 }, { signal: deadline(signal) });
+    await client.sendTelemetry({ temperature: 21.5 }, limits);
     return "sent and acknowledged";
   });
   await run(report, "twin read", async () => {
-    const twin = await client.getTwin({ signal: deadline(signal) });
+    const twin = await client.getTwin(limits);
     return `desired version ${twin.desiredVersion}, reported version ${twin.reportedVersion}`;
   });
   await run(report, "reported", async () => {
-    const { version } = await client.reportProperties(
-      { hubwire: "1.0.0" },
-      { signal: deadline(signal) },
-    );
+    const { version } = await client.reportProperties({ hubwire: "1.0.0" }, limits);
     return `accepted as reported version ${version}`;
   });
   report.note(
