@@ -23,6 +23,7 @@ export function runInNamespace(
   options: {
     env?: Record<string, string>;
     timeoutMs: number;
+    args?: readonly string[];
     /** As an ordinary user, who may not listen on ports below 1024. */
     unprivileged?: boolean;
   },
@@ -41,6 +42,7 @@ export function runInNamespace(
       "--conditions=@hubwire/source",
       "--disable-warning=ExperimentalWarning",
       join(root, scenario),
+      ...(options.args ?? []),
     ],
     { cwd: root, env: { ...process.env, ...options.env }, stdio: ["ignore", "pipe", "pipe"] },
   );
