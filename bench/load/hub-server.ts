@@ -66,7 +66,10 @@ if (options.reader === true) {
     }
     reading = false;
   };
-  telemetry.onCommit(() => void readAll());
+  telemetry.onCommit(() => {
+    // The last read may find the log closed: the hub is stopping.
+    readAll().catch(() => {});
+  });
 }
 
 process.stdout.write(
