@@ -11,7 +11,7 @@ import test from "node:test";
 import { connect } from "@hubwire/device";
 import { createHub, startHub } from "@hubwire/hub";
 
-const command = join(import.meta.dirname, "../../packages/cli/dist/bin.js");
+const command = join(import.meta.dirname, "../../packages/cli/bin/hubwire.js");
 
 const bodies = async (hub) => {
   const found = [];
@@ -98,8 +98,11 @@ test("the command starts a hub, registers a device, sends and lists", { timeout:
     };
     const hub = run("hub", "start", "--mqtt-port", "0", "--https-port", "0");
     try {
-      const [ready] = await once(createInterface({ input: hub.stdout }), "line");
-      assert.equal(JSON.parse(ready).event, "ready");
+      const ready = await Promise.race([
+        once(createInterface({ input: hub.stdout }), "line"),
+        once(hub, "close").then(([code]) => assert.fail(`hub start ended with ${code}`)),
+      ]);
+      assert.equal(JSON.parse(ready[0]).event, "ready");
       await finished("device", "create", "d1");
       await finished("send", "d1", '{"temperature":21.5}');
       assert.match(await finished("device", "list"), /"d1"/);
