@@ -34,6 +34,22 @@ test("a record reads back as it was written", { timeout: 300_000 }, () => {
   );
 });
 
+test("a run of records reads like each by itself", { timeout: 300_000 }, () => {
+  const heads = fc.array(head, { minLength: 1, maxLength: 3 });
+  const run = fc.array(fc.tuple(fc.nat(2), fc.uint8Array({ maxLength: 20 })), { maxLength: 10 });
+  fc.assert(
+    fc.property(heads, run, (written, picks) => {
+      let previous: ReturnType<typeof decodeRecord> | undefined;
+      for (const [pick, body] of picks) {
+        const record = Buffer.concat([encodeRecordHead(written[pick % written.length]!), body]);
+        previous = decodeRecord(record, previous);
+        expect(previous).toEqual(decodeRecord(record));
+      }
+    }),
+    { numRuns: runs },
+  );
+});
+
 test("any bytes are a record, or damage that is named", { timeout: 300_000 }, () => {
   const good = encodeRecordHead({
     deviceId: "dev1",

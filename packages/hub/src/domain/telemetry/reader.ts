@@ -2,6 +2,7 @@ import { parseD2cProperties } from "@hubwire/protocol";
 import type { TelemetryRecord, TelemetryStore } from "../ports.ts";
 import type { TelemetryEvent, TelemetryReader } from "../services.ts";
 import { decodeRecord } from "./record.ts";
+import type { DecodedRecord } from "./record.ts";
 
 /** Application properties the hub adds (Azure IoT Hub docs, MQTT: retained messages, wills). */
 const retainProperty = "mqtt-retain";
@@ -12,14 +13,17 @@ export const createTelemetryReader = (store: TelemetryStore): TelemetryReader =>
   partitionCount: store.partitionCount,
   async read(partition, from, limits) {
     const records = await store.read(partition, from, limits);
-    return records.map(toEvent);
+    let previous: DecodedRecord | undefined;
+    return records.map((record) => {
+      previous = decodeRecord(record.bytes, previous);
+      return toEvent(record, previous);
+    });
   },
   partition: (index) => store.partition(index),
   onCommit: (listener) => store.onCommit(() => listener()),
 });
 
-function toEvent(record: TelemetryRecord): TelemetryEvent {
-  const { head, body } = decodeRecord(record.bytes);
+function toEvent(record: TelemetryRecord, { head, body }: DecodedRecord): TelemetryEvent {
   const properties = parseD2cProperties(head.bag);
   if (head.retain) properties.application[retainProperty] = "true";
   if (head.will) properties.application[messageTypeProperty] = "Will";
