@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
 
 /** Programs of other people that the tests talk to, and the Debian package each comes in. */
 const needed = [
@@ -18,11 +19,45 @@ const needed = [
     present: () => works("openssl", ["version"]),
   },
   {
+    what: "tinyproxy (an HTTP proxy)",
+    package: "tinyproxy-bin",
+    present: () => works("tinyproxy", ["-v"]),
+  },
+  {
+    what: "microsocks (a SOCKS5 proxy)",
+    package: "microsocks",
+    present: () => works("microsocks", ["-h"]),
+  },
+  {
+    what: "SoftHSM (a PKCS#11 token in software)",
+    package: "softhsm2",
+    present: () => works("softhsm2-util", ["--version"]),
+  },
+  {
+    what: "pkcs11-tool",
+    package: "opensc",
+    present: () => works("pkcs11-tool", ["--help"]),
+  },
+  {
+    what: "the PKCS#11 engine of OpenSSL (libp11)",
+    package: "libengine-pkcs11-openssl",
+    present: () => findPkcs11Engine() !== undefined,
+  },
+  {
     what: "paho for Python 3",
     package: "python3-paho-mqtt",
     present: () => findPython() !== undefined,
   },
 ];
+
+/** libp11's engine for the OpenSSL 3 that Debian ships; Node's own OpenSSL 3 loads it too. */
+export function findPkcs11Engine(): string | undefined {
+  const libraries = "/usr/lib";
+  const places = existsSync(libraries) ? readdirSync(libraries) : [];
+  return places
+    .map((place) => `${libraries}/${place}/engines-3/pkcs11.so`)
+    .find((file) => existsSync(file));
+}
 
 function works(command: string, args: string[]): boolean {
   // mosquitto lives in sbin on Debian and prints its help with a non-zero status.

@@ -31,7 +31,10 @@ export const rules: Record<string, Rule> = {
   protocol: { may: [], globals: impure },
   transport: { may: ["node:", "@hubwire/protocol"] },
   log: { may: ["node:"] },
-  device: { may: ["node:", "@hubwire/protocol", "@hubwire/transport", "@hubwire/log"] },
+  device: {
+    may: ["node:", "@hubwire/protocol", "@hubwire/transport", "@hubwire/log"],
+    lazily: ["@opentelemetry/api"],
+  },
   hub: {
     may: [
       "node:",
@@ -44,6 +47,9 @@ export const rules: Record<string, Rule> = {
     ],
     lazily: ["@peculiar/x509", "reflect-metadata"],
   },
+  websocket: { may: ["node:", "@hubwire/protocol", "@hubwire/transport", "ws"] },
+  pkcs11: { may: ["node:", "@hubwire/protocol", "@hubwire/device", "pkcs11js"] },
+  keychain: { may: ["node:", "@hubwire/protocol"], lazily: ["@napi-rs/keyring"] },
   cli: {
     may: ["node:", "@hubwire/protocol", "commander"],
     lazily: ["@hubwire/hub", "@hubwire/device"],
