@@ -15,6 +15,8 @@ import { Uplink } from "./connection/uplink.ts";
 import type { UplinkOwner } from "./connection/uplink.ts";
 import type { MethodHandler } from "./methods/method.ts";
 import { Methods } from "./methods/methods.ts";
+import { StatusNews } from "./observe/status-news.ts";
+import type { DeviceStats } from "./observe/stats.ts";
 import { checkNumber } from "./options/bounds.ts";
 import type { ConnectOptions } from "./options/options.ts";
 import type { Settings } from "./options/settings.ts";
@@ -58,6 +60,7 @@ export class DeviceClient implements AsyncDisposable {
   readonly #statusStreams = new Set<EventStream<DeviceStatus>>();
   readonly #onStatus: ((status: DeviceStatus) => void) | undefined;
   readonly #deadlines: Deadlines;
+  readonly #news: StatusNews;
   #opening: PendingCall<DeviceClient> | undefined;
   #closing: PendingCall<void> | undefined;
   #closePromise: Promise<void> | undefined;
@@ -66,6 +69,7 @@ export class DeviceClient implements AsyncDisposable {
   constructor(settings: Settings, options: ConnectOptions) {
     this.#settings = settings;
     this.#onStatus = options.onStatus;
+    this.#news = new StatusNews(settings.stats);
     this.#agenda = new Agenda(settings.clock);
     this.#deadlines = new Deadlines(this.#agenda);
     const uplink = new Uplink(settings, this.#agenda, this.#owner());
@@ -112,6 +116,11 @@ export class DeviceClient implements AsyncDisposable {
   /** What the connection is doing. */
   status(): DeviceStatus {
     return this.#uplink.status;
+  }
+
+  /** What happened since the client was made, and what waits now; a copy. Works after `close` too. */
+  stats(): DeviceStats {
+    return this.#settings.stats.snapshot();
   }
 
   /** The status now, and then every change; ends after `closed` or `failed`. */
@@ -311,6 +320,7 @@ export class DeviceClient implements AsyncDisposable {
   }
 
   #statusChanged(status: DeviceStatus): void {
+    this.#news.tell(status, this.#settings.endpoint);
     if (status.state === "connected") this.#opening?.resolve(this);
     if (status.state === "failed") this.#opening?.reject(status.cause);
     for (const stream of this.#statusStreams) {

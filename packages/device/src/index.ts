@@ -13,7 +13,16 @@ export { connect } from "./connect.ts";
 export type { DeviceClient, ListenOptions } from "./client.ts";
 export type { ConnectOptions, DeviceOptions, Identification } from "./options/options.ts";
 export type { ClientCertificate, Credentials, Pem, Proof } from "./credentials/credentials.ts";
+export type {
+  Credential,
+  CredentialProvider,
+  CredentialRequest,
+  CredentialScope,
+} from "./credentials/provider.ts";
 export type { DeviceStatus } from "./connection/status.ts";
+export type { BudgetStats, DeviceStats, DropReason, LimitStats } from "./observe/stats.ts";
+export type { HistogramSnapshot } from "./observe/histogram.ts";
+export type { DeviceEventName, DeviceEvents, DeviceRef } from "./observe/channels.ts";
 export type { C2dHandler, C2dMessage } from "./c2d/c2d-message.ts";
 export type { MethodHandler, MethodRequest, MethodResponse } from "./methods/method.ts";
 export type { TelemetryBody, TelemetryOptions } from "./telemetry/telemetry-options.ts";

@@ -31,7 +31,7 @@ test("the version is the package's", () => {
 test("the defaults are the documented ones", () => {
   const settings = resolveOptions({ connectionString, openStream });
   expect(settings).toMatchObject({
-    clientId: "dev1",
+    endpoint: { clientId: "dev1", dialHost: "hub.example", port: 8883 },
     keepAliveS: 60,
     cleanSession: false,
     reconnectDelay: { minMs: 1_000, maxMs: 30_000 },
@@ -87,7 +87,8 @@ test.each([
   ["protocol level", { connectionString, protocol: 4 }, {}],
   ["protocol version", { connectionString, protocol: "3.1.1" }, {}],
 ] satisfies [string, object, object][])("%s", (_name, options, expected) => {
-  expect(resolveOptions({ openStream, ...options } as ConnectOptions)).toMatchObject(expected);
+  const { endpoint } = resolveOptions({ openStream, ...options } as ConnectOptions);
+  expect(endpoint).toMatchObject(expected);
 });
 
 const base = { connectionString };

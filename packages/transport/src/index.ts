@@ -7,6 +7,8 @@ export { Driver } from "./driver.ts";
 export type { CloseCause, DriverOptions } from "./driver.ts";
 export { SocketStream } from "./socket-stream.ts";
 export type { SocketStreamOptions } from "./socket-stream.ts";
+export { tlsDialer } from "./dial.ts";
+export type { Dial, DialTarget, TlsDial, TlsDialerOptions, TlsIdentity } from "./dial.ts";
 export { tlsConnector } from "./tls-connector.ts";
 export type { TlsConnectorOptions } from "./tls-connector.ts";
 export { listen } from "./listen.ts";

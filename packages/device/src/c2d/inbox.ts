@@ -115,7 +115,7 @@ export class Inbox {
 
   #subscribe(): void {
     this.#subscriptions.need({
-      filter: c2dFilter(this.#settings.identity),
+      filter: c2dFilter(this.#settings.endpoint.identity),
       qos: 1,
       onGranted: () => undefined,
       onRefused: (error: IotError) => {

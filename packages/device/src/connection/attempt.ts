@@ -1,10 +1,10 @@
 import { IotError } from "@hubwire/protocol";
 import type { ByteStream } from "@hubwire/transport";
-import type { Password } from "../credentials/credentials.ts";
+import type { Credential } from "../credentials/provider.ts";
 import type { Settings } from "../options/settings.ts";
 
 /** What a CONNECT needs. */
-export type Opened = { password: Password; stream: ByteStream };
+export type Opened = { credential: Credential; stream: ByteStream };
 
 /** One try to get to the hub: a token, a stream, CONNACK; all of it by one deadline. */
 export class Attempt {
@@ -22,18 +22,20 @@ export class Attempt {
 
   /**
    * @param fresh whether the last token must not be used again
-   * @throws what the token's source, `openStream` or `abort` make it throw
+   * @throws what the credential provider, the dialler or `abort` make it throw
    */
   async open(fresh: boolean): Promise<Opened> {
-    const { passwords, clock, openStream } = this.#settings;
+    const { credentials, endpoint, clock, dial } = this.#settings;
     const { signal } = this.#controller;
-    const password = await passwords.next(clock.wallMs(), fresh);
+    const { hostName, identity, dialHost: host, port } = endpoint;
+    const request = { wallMs: clock.wallMs(), fresh, signal };
+    const credential = await credentials.next({ hostName, ...identity }, request);
     signal.throwIfAborted();
     this.stage = "opening the stream";
-    const stream = await openStream(signal);
+    const stream = await dial({ host, port, identity: credential.tls }, signal);
     if (signal.aborted) stream.destroy();
     signal.throwIfAborted();
-    return { password, stream };
+    return { credential, stream };
   }
 
   abort(): void {

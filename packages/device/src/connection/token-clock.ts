@@ -1,4 +1,4 @@
-import type { Password } from "../credentials/credentials.ts";
+import type { Credential } from "../credentials/provider.ts";
 
 /** How often the wall clock is looked at, so that a jump (NTP, a person) moves the renewal with it. */
 const lookEveryMs = 15_000;
@@ -16,10 +16,15 @@ export class TokenClock {
   readonly #renewable: boolean;
   #nextLookMs: number;
 
-  constructor(password: Password, renewBeforeS: number | undefined, wallMs: number, nowMs: number) {
-    const lifetimeMs = Math.max(0, password.expiresAtMs - wallMs);
-    this.#expiresAtMs = password.expiresAtMs;
-    this.#renewable = password.renewable && password.expiresAtMs !== Infinity;
+  constructor(
+    credential: Pick<Credential, "expiresAtMs" | "renewable">,
+    renewBeforeS: number | undefined,
+    wallMs: number,
+    nowMs: number,
+  ) {
+    const lifetimeMs = Math.max(0, credential.expiresAtMs - wallMs);
+    this.#expiresAtMs = credential.expiresAtMs;
+    this.#renewable = credential.renewable && credential.expiresAtMs !== Infinity;
     this.#renewBeforeMs = Math.min(
       renewBeforeS === undefined ? Math.floor(lifetimeMs / 7) : renewBeforeS * 1000,
       lifetimeMs / 2,

@@ -2,7 +2,7 @@ import { Backoff, ClientSession } from "@hubwire/protocol";
 import type { ClientEffect, ErrorCode, IotError } from "@hubwire/protocol";
 import { Driver } from "@hubwire/transport";
 import type { CloseCause } from "@hubwire/transport";
-import type { Password } from "../credentials/credentials.ts";
+import type { Credential } from "../credentials/provider.ts";
 import type { Settings } from "../options/settings.ts";
 import type { Agenda, Machine } from "./agenda.ts";
 import { Attempt } from "./attempt.ts";
@@ -53,7 +53,7 @@ export class Uplink implements Machine {
   /** What CONNACK said; the close that follows it says less. */
   #refused: IotError | undefined;
   #driver: Driver<ClientEffect> | undefined;
-  #password: Password | undefined;
+  #credential: Credential | undefined;
   #renewal: Renewal | undefined;
 
   constructor(settings: Settings, agenda: Agenda, owner: UplinkOwner) {
@@ -190,12 +190,13 @@ export class Uplink implements Machine {
   }
 
   #handshake(attempt: Attempt, opened: Opened): void {
-    const { clock, clientId, username, cleanSession, keepAliveS, receiveMax } = this.#settings;
+    const { clock, endpoint, cleanSession, keepAliveS, receiveMax } = this.#settings;
+    const { clientId, username } = endpoint;
     attempt.stage = "waiting for CONNACK";
     this.#refused = undefined;
     this.#phase = "handshake";
-    this.#password = opened.password;
-    const password = opened.password.bytes;
+    this.#credential = opened.credential;
+    const { password } = opened.credential;
     this.session.connect(
       { clientId, username, password, cleanSession, keepAliveS, will: undefined },
       clock.nowMs(),
@@ -233,7 +234,7 @@ export class Uplink implements Machine {
 
   #connected(sessionPresent: boolean, nowMs: number): void {
     const wallMs = this.#settings.clock.wallMs();
-    const password = this.#password as Password;
+    const credential = this.#credential as Credential;
     this.#phase = "up";
     this.#attempt = undefined;
     this.#attempts = 0;
@@ -241,9 +242,9 @@ export class Uplink implements Machine {
     this.#fresh = false;
     this.#cause = undefined;
     this.#backoff.succeeded(nowMs);
-    this.#renewal = this.#newRenewal(password, wallMs, nowMs);
+    this.#renewal = this.#newRenewal(credential, wallMs, nowMs);
     this.#owner.connected(nowMs);
-    const { expiresAtMs } = password;
+    const { expiresAtMs } = credential;
     this.#setStatus({
       state: "connected",
       since: new Date(wallMs),
@@ -253,8 +254,8 @@ export class Uplink implements Machine {
     });
   }
 
-  #newRenewal(password: Password, wallMs: number, nowMs: number): Renewal {
-    const token = new TokenClock(password, this.#settings.tokenRenewBeforeS, wallMs, nowMs);
+  #newRenewal(credential: Credential, wallMs: number, nowMs: number): Renewal {
+    const token = new TokenClock(credential, this.#settings.tokenRenewBeforeS, wallMs, nowMs);
     const { session } = this;
     const owner = this.#owner;
     return new Renewal(this.#settings, this.#agenda, token, {
@@ -283,12 +284,13 @@ export class Uplink implements Machine {
   }
 
   #refusal(returnCode: number): IotError {
-    const { hostName, clientId, clock } = this.#settings;
+    const { endpoint, clock } = this.#settings;
+    const { hostName, clientId } = endpoint;
     return refusalError(returnCode, {
       hostName,
       clientId,
       wallMs: clock.wallMs(),
-      tokenExpiresAtMs: this.#password?.expiresAtMs ?? Infinity,
+      tokenExpiresAtMs: this.#credential?.expiresAtMs ?? Infinity,
     });
   }
 

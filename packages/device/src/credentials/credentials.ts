@@ -1,4 +1,5 @@
 import type { Sign } from "@hubwire/protocol";
+import type { CredentialProvider } from "./provider.ts";
 
 /** PEM text, as a string or as the bytes of a file. */
 export type Pem = string | Uint8Array;
@@ -35,6 +36,10 @@ export type Proof =
   | {
       /** HMAC-SHA256 in a hardware module: the key never enters this process. */
       sign: Sign;
+    }
+  | {
+      /** Anything else that can prove it. */
+      provider: CredentialProvider;
     };
 
 /** Who connects where, and the proof. */
@@ -46,22 +51,3 @@ export type Credentials = {
   /** Dial this host instead; user name and tokens keep naming `hostName`. */
   gatewayHostName?: string;
 } & Proof;
-
-/** What one CONNECT carries as its password, and until when it is good. */
-export type Password = {
-  /** Absent with X.509. */
-  bytes: Uint8Array | undefined;
-  /** Unix milliseconds by the device's clock; `Infinity` when it does not expire or its end is unknown. */
-  expiresAtMs: number;
-  /** Whether asking the source again gives a later one. */
-  renewable: boolean;
-};
-
-/** Where passwords come from. Asked once per attempt to connect. */
-export interface PasswordSource {
-  /**
-   * @param fresh whether the last one must not be used again: it is about to end, or the hub refused it
-   * @throws IotError `device.token_unavailable`, `device.token_expired`
-   */
-  next(wallMs: number, fresh: boolean): Promise<Password>;
-}

@@ -1,8 +1,15 @@
 import { createHmac } from "node:crypto";
-import { buildSasToken, decodeBase64Lenient, IotError, parseSasToken } from "@hubwire/protocol";
-import type { Sign } from "@hubwire/protocol";
+import {
+  buildSasToken,
+  decodeBase64Lenient,
+  IotError,
+  parseSasToken,
+  sasResource,
+} from "@hubwire/protocol";
+import type { DeviceIdentity, Sign } from "@hubwire/protocol";
 import { isIotError } from "../calls/errors.ts";
-import type { Password, PasswordSource } from "./credentials.ts";
+import type { TlsIdentity } from "@hubwire/transport";
+import type { Credential, CredentialProvider, CredentialScope } from "./provider.ts";
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text, "utf8");
 
@@ -14,22 +21,26 @@ export function signWithKey(sharedAccessKey: string): Sign {
 
 /** A new token for every attempt to connect. */
 export function signedPasswords(
-  scope: { resource: string; policyName: string | undefined; lifetimeS: number },
+  { policyName, lifetimeS }: { policyName: string | undefined; lifetimeS: number },
   sign: Sign,
-): PasswordSource {
+): CredentialProvider {
   return {
-    async next(wallMs) {
-      const expiresAtS = Math.floor(wallMs / 1000) + scope.lifetimeS;
-      const { resource, policyName } = scope;
+    async next(scope, { wallMs }) {
+      const expiresAtS = Math.floor(wallMs / 1000) + lifetimeS;
       try {
+        const resource = sasResource(scope.hostName, identityOf(scope));
         const token = await buildSasToken({ resource, policyName, expiresAtS }, sign);
-        return { bytes: bytesOf(token), expiresAtMs: expiresAtS * 1000, renewable: true };
+        const expiresAtMs = expiresAtS * 1000;
+        return { password: bytesOf(token), tls: undefined, expiresAtMs, renewable: true };
       } catch (cause) {
         throw unavailable("sign", cause);
       }
     },
   };
 }
+
+const identityOf = ({ deviceId, moduleId }: CredentialScope): DeviceIdentity =>
+  moduleId === undefined ? { deviceId } : { deviceId, moduleId };
 
 /** Below this many milliseconds a ready-made token is replaced rather than used, when there is a way to replace it. */
 const staleMs = 1000;
@@ -38,10 +49,10 @@ const staleMs = 1000;
 export function readyPasswords(
   sharedAccessSignature: string,
   refresh: (() => string | Promise<string>) | undefined,
-): PasswordSource {
+): CredentialProvider {
   let current = readToken(sharedAccessSignature);
   return {
-    async next(wallMs, fresh) {
+    async next(_scope, { wallMs, fresh }) {
       const { expiresAtMs } = current;
       if (refresh === undefined) {
         if (wallMs < expiresAtMs) return { ...current, renewable: false };
@@ -61,26 +72,25 @@ export function readyPasswords(
 }
 
 /** A password the caller insists on, token or not. */
-export function givenPassword(password: string): PasswordSource {
-  let bytes: Uint8Array;
-  let expiresAtMs = Infinity;
+export function givenPassword(password: string, tls: TlsIdentity | undefined): CredentialProvider {
+  let given: Credential;
   try {
-    ({ bytes, expiresAtMs } = readToken(password));
+    given = { ...readToken(password), tls, renewable: false };
   } catch {
-    bytes = bytesOf(password);
+    given = { password: bytesOf(password), tls, expiresAtMs: Infinity, renewable: false };
   }
-  const given: Password = { bytes, expiresAtMs, renewable: false };
   return { next: () => Promise.resolve(given) };
 }
 
-/** With X.509 the certificate of the TLS handshake is the proof. */
-export function noPassword(): PasswordSource {
-  const none: Password = { bytes: undefined, expiresAtMs: Infinity, renewable: false };
-  return { next: () => Promise.resolve(none) };
+/** With X.509 the certificate of the TLS handshake is the proof; without one there is none. */
+export function certificateOnly(tls: TlsIdentity | undefined): CredentialProvider {
+  const given: Credential = { password: undefined, tls, expiresAtMs: Infinity, renewable: false };
+  return { next: () => Promise.resolve(given) };
 }
 
-function readToken(token: string): { bytes: Uint8Array; expiresAtMs: number } {
-  return { bytes: bytesOf(token), expiresAtMs: parseSasToken(token).expiresAtS * 1000 };
+function readToken(token: string): Omit<Credential, "renewable"> {
+  const expiresAtMs = parseSasToken(token).expiresAtS * 1000;
+  return { password: bytesOf(token), tls: undefined, expiresAtMs };
 }
 
 const unavailable = (name: "sign" | "refresh", cause: unknown): IotError =>

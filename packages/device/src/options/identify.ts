@@ -5,14 +5,16 @@ import {
   isSystemModuleId,
   parseClientId,
   parseDeviceConnectionString,
-  sasResource,
 } from "@hubwire/protocol";
 import type { DeviceIdentity } from "@hubwire/protocol";
 import { invalid } from "../calls/errors.ts";
-import type { ClientCertificate, Credentials, PasswordSource } from "../credentials/credentials.ts";
+import type { TlsIdentity } from "@hubwire/transport";
+import { tlsIdentityOf } from "../credentials/certificate.ts";
+import type { Credentials } from "../credentials/credentials.ts";
+import type { CredentialProvider } from "../credentials/provider.ts";
 import {
+  certificateOnly,
   givenPassword,
-  noPassword,
   readyPasswords,
   signedPasswords,
   signWithKey,
@@ -26,8 +28,9 @@ export type Identified = {
   /** What to dial. */
   dialHost: string;
   clientId: string;
-  passwords: PasswordSource;
-  certificate: ClientCertificate | undefined;
+  credentials: CredentialProvider;
+  /** The certificate that was given as text, to be looked at before anything is dialled. */
+  certificate: TlsIdentity | undefined;
 };
 
 type Named = { hostName: string; gatewayHostName?: string | undefined } & DeviceIdentity;
@@ -63,16 +66,19 @@ function fromConnectionString(
         "The connection string says x509=true: pass certificate { cert, key } beside it",
       );
     }
-    return complete(named, options, noPassword(), certificate);
+    return withCertificate(named, options, tlsIdentityOf(certificate));
   }
   if (certificate !== undefined) {
     throw invalid("The connection string has a key or token: leave certificate out");
   }
-  const passwords =
+  const provider =
     auth.type === "token"
       ? readyPasswords(auth.sharedAccessSignature, undefined)
-      : signed(named, auth.sharedAccessKeyName, tokenLifetimeS, signWithKey(auth.sharedAccessKey));
-  return complete(named, options, passwords, undefined);
+      : signedPasswords(
+          { policyName: auth.sharedAccessKeyName, lifetimeS: tokenLifetimeS },
+          signWithKey(auth.sharedAccessKey),
+        );
+  return complete(named, options, provider);
 }
 
 function fromCredentials(
@@ -89,32 +95,32 @@ function fromCredentials(
   if (moduleId !== undefined && !isModuleId(moduleId) && !isSystemModuleId(moduleId)) {
     throw invalid("credentials.moduleId is not a valid module id");
   }
-  const proofs = ["sharedAccessKey", "sharedAccessSignature", "certificate", "sign"].filter(
-    (name) => credentials[name as keyof Credentials] !== undefined,
-  );
+  const proofs = [
+    "sharedAccessKey",
+    "sharedAccessSignature",
+    "certificate",
+    "sign",
+    "provider",
+  ].filter((name) => credentials[name as keyof Credentials] !== undefined);
   if (proofs.length !== 1) {
     throw invalid(
-      "credentials has exactly one of sharedAccessKey, sharedAccessSignature, certificate and sign",
+      "credentials has exactly one of sharedAccessKey, sharedAccessSignature, certificate, sign and provider",
     );
   }
   if ("certificate" in credentials) {
-    return complete(credentials, options, noPassword(), credentials.certificate);
+    return withCertificate(credentials, options, tlsIdentityOf(credentials.certificate));
   }
+  if ("provider" in credentials) return complete(credentials, options, credentials.provider);
   if ("sharedAccessSignature" in credentials) {
     const { sharedAccessSignature, refresh } = credentials;
-    return complete(
-      credentials,
-      options,
-      readyPasswords(sharedAccessSignature, refresh),
-      undefined,
-    );
+    return complete(credentials, options, readyPasswords(sharedAccessSignature, refresh));
   }
   const [sign, policyName] =
     "sign" in credentials
       ? [credentials.sign, undefined]
       : [signWithKey(credentials.sharedAccessKey), credentials.sharedAccessKeyName];
-  const passwords = signed(credentials, policyName, tokenLifetimeS, sign);
-  return complete(credentials, options, passwords, undefined);
+  const provider = signedPasswords({ policyName, lifetimeS: tokenLifetimeS }, sign);
+  return complete(credentials, options, provider);
 }
 
 /** The guide's own way: `client_id`, `hostname`, `username`, `password`. */
@@ -125,22 +131,20 @@ function fromGuide(options: ConnectOptions): Identified {
   if ((password === undefined) === (certificate === undefined)) {
     throw invalid("hostName and clientId need either password (a SAS token) or certificate");
   }
-  return complete({ hostName, ...parseClientId(clientId) }, options, noPassword(), certificate);
+  const named = { hostName, ...parseClientId(clientId) };
+  if (certificate === undefined) return complete(named, options, certificateOnly(undefined));
+  return withCertificate(named, options, tlsIdentityOf(certificate));
 }
 
-const signed = (
-  named: Named,
-  policyName: string | undefined,
-  lifetimeS: number,
-  sign: (text: string) => Promise<string>,
-): PasswordSource =>
-  signedPasswords({ resource: sasResource(named.hostName, named), policyName, lifetimeS }, sign);
+function withCertificate(named: Named, options: ConnectOptions, tls: TlsIdentity): Identified {
+  return { ...complete(named, options, certificateOnly(tls), tls), certificate: tls };
+}
 
 function complete(
   named: Named,
   options: ConnectOptions,
-  passwords: PasswordSource,
-  certificate: ClientCertificate | undefined,
+  provider: CredentialProvider,
+  tls?: TlsIdentity,
 ): Identified {
   const { hostName, deviceId, moduleId } = named;
   const identity: DeviceIdentity = moduleId === undefined ? { deviceId } : { deviceId, moduleId };
@@ -150,12 +154,13 @@ function complete(
       `clientId is ${clientId} for this identity, not ${options.clientId}: IoT Hub refuses any other`,
     );
   }
+  const { password } = options;
   return {
     identity,
     hostName,
     dialHost: named.gatewayHostName ?? hostName,
     clientId,
-    passwords: options.password === undefined ? passwords : givenPassword(options.password),
-    certificate,
+    credentials: password === undefined ? provider : givenPassword(password, tls),
+    certificate: undefined,
   };
 }

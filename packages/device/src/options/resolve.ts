@@ -1,15 +1,20 @@
 import { arch, platform } from "node:process";
 import { formatMqttUsername } from "@hubwire/protocol";
-import { systemClock, tlsConnector } from "@hubwire/transport";
-import type { OpenStream } from "@hubwire/transport";
+import { systemClock, tlsDialer } from "@hubwire/transport";
+import type { Dial } from "@hubwire/transport";
 import { invalid } from "../calls/errors.ts";
+import type { Endpoint } from "../connection/endpoint.ts";
+import { pemText } from "../credentials/certificate.ts";
 import type { Pem } from "../credentials/credentials.ts";
+import { openGate } from "../limits/send-gate.ts";
+import { Counters } from "../observe/stats.ts";
+import { deviceRef } from "../observe/status-news.ts";
 import { version } from "../version.ts";
 import { checkNumber, numberOption } from "./bounds.ts";
 import { identify } from "./identify.ts";
 import type { Identified } from "./identify.ts";
 import { checkOptionNames } from "./option-names.ts";
-import type { ConnectOptions } from "./options.ts";
+import type { ConnectOptions, DeviceOptions } from "./options.ts";
 import type { Settings } from "./settings.ts";
 
 /** What the hub may show as this device's software. */
@@ -32,24 +37,13 @@ export function resolveOptions(options: ConnectOptions): Settings {
   if (qos !== 0 && qos !== 1)
     throw invalid(`qos is 0 or 1, not ${String(qos)}: IoT Hub has no QoS 2`);
   const identified = identify(options, tokenLifetimeS);
-  const { identity, hostName, clientId } = identified;
   const attemptTimeoutMs = numberOption("attemptTimeoutMs", options.attemptTimeoutMs);
   const waitForConnection = options.waitForConnection ?? true;
+  const endpoint = endpointOf(identified, options);
   return {
-    identity,
-    hostName,
-    clientId,
-    username:
-      options.username ??
-      formatMqttUsername({
-        hostName,
-        ...identity,
-        apiVersion: options.apiVersion,
-        modelId: options.modelId,
-        clientType,
-      }),
-    passwords: identified.passwords,
-    openStream: options.openStream ?? dialTls(identified, options, attemptTimeoutMs),
+    endpoint,
+    credentials: identified.credentials,
+    dial: dialOf(identified, options, attemptTimeoutMs),
     clock: options.clock ?? systemClock(),
     random: options.random ?? Math.random,
     keepAliveS: numberOption("keepAliveS", options.keepAliveS),
@@ -68,6 +62,8 @@ export function resolveOptions(options: ConnectOptions): Settings {
     queueBytesMax: numberOption("queueBytesMax", options.queueBytesMax),
     receiveMax: numberOption("receiveMax", options.receiveMax),
     onError: options.onError ?? warn,
+    stats: new Counters(deviceRef(endpoint)),
+    gate: openGate,
   };
 }
 
@@ -90,29 +86,35 @@ function reconnectDelay(options: ConnectOptions): { minMs: number; maxMs: number
   return { minMs, maxMs };
 }
 
-function dialTls(identified: Identified, options: ConnectOptions, timeoutMs: number): OpenStream {
-  const { certificate } = identified;
+/** Which hub, as which device. */
+export function endpointOf(
+  identified: Omit<Identified, "credentials">,
+  options: DeviceOptions,
+): Endpoint {
+  const { identity, hostName, clientId } = identified;
+  const { apiVersion, modelId } = options;
   const { host, port } = dialled(identified.dialHost, options.port);
-  const { ca } = options;
-  return tlsConnector({
-    host,
-    port,
+  const username =
+    options.username ??
+    formatMqttUsername({ hostName, ...identity, apiVersion, modelId, clientType });
+  return { identity, hostName, dialHost: host, port, clientId, username };
+}
+
+function dialOf(identified: Identified, options: ConnectOptions, timeoutMs: number): Dial {
+  const { openStream, ca } = options;
+  if (openStream !== undefined) return (_target, signal) => openStream(signal);
+  const dial = tlsDialer({
     // It knows better than the attempt's own deadline what was slow, so it gets to say so first.
     timeoutMs: Math.ceil(timeoutMs * 0.9),
     ...(ca === undefined ? {} : { ca: listOf(ca).map(pemText) }),
-    ...(certificate === undefined
-      ? {}
-      : { cert: pemText(certificate.cert), key: pemText(certificate.key) }),
-    ...(certificate?.chain === undefined ? {} : { chain: pemText(certificate.chain) }),
-    ...(certificate?.passphrase === undefined ? {} : { passphrase: certificate.passphrase }),
   });
+  // A certificate that cannot be used is the caller's mistake, to be told at once.
+  if (identified.certificate !== undefined) dial.check(identified.certificate);
+  return dial;
 }
 
 const listOf = (ca: Pem | readonly Pem[]): readonly Pem[] =>
   typeof ca === "string" || ca instanceof Uint8Array ? [ca] : ca;
-
-const pemText = (pem: Pem): string =>
-  typeof pem === "string" ? pem : Buffer.from(pem).toString("utf8");
 
 /** A port may stand behind the host name, as the Node SDK has it; the user name and tokens then carry it too. */
 function dialled(dialHost: string, givenPort: number | undefined): { host: string; port: number } {

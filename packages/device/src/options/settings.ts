@@ -1,15 +1,15 @@
-import type { DeviceIdentity } from "@hubwire/protocol";
-import type { Clock, OpenStream } from "@hubwire/transport";
-import type { PasswordSource } from "../credentials/credentials.ts";
+import type { Clock, Dial } from "@hubwire/transport";
+import type { Endpoint } from "../connection/endpoint.ts";
+import type { CredentialProvider } from "../credentials/provider.ts";
+import type { SendGate } from "../limits/send-gate.ts";
+import type { Counters } from "../observe/stats.ts";
 
 /** The options after checking: everything filled in, nothing contradictory. */
 export type Settings = {
-  identity: DeviceIdentity;
-  hostName: string;
-  clientId: string;
-  username: string;
-  passwords: PasswordSource;
-  openStream: OpenStream;
+  /** Replaced as a whole when the device is assigned to another hub, between two connections. */
+  endpoint: Endpoint;
+  credentials: CredentialProvider;
+  dial: Dial;
   clock: Clock;
   random: () => number;
   keepAliveS: number;
@@ -28,4 +28,8 @@ export type Settings = {
   queueBytesMax: number;
   receiveMax: number;
   onError: (error: unknown, where: string) => void;
+  /** Everyone counts what they do. */
+  stats: Counters;
+  /** Asked before anything is sent that the hub meters. */
+  gate: SendGate;
 };

@@ -93,7 +93,7 @@ export class Telemetry implements Machine {
     this.#settings = settings;
     this.#uplink = uplink;
     this.#agenda = agenda;
-    this.#topics = new TopicCache(settings.identity);
+    this.#topics = new TopicCache(settings.endpoint.identity);
     agenda.add(this);
   }
 
