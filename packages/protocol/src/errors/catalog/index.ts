@@ -3,6 +3,7 @@ import { deviceErrors } from "./device.ts";
 import { generalErrors } from "./general.ts";
 import { hubErrors } from "./hub.ts";
 import { mqttErrors } from "./mqtt.ts";
+import { provisioningErrors } from "./provisioning.ts";
 import { sasErrors } from "./sas.ts";
 import { serviceErrors } from "./service.ts";
 import { topicErrors } from "./topic.ts";
@@ -19,6 +20,7 @@ export const catalog = {
   ...twinErrors,
   ...transportErrors,
   ...deviceErrors,
+  ...provisioningErrors,
   ...hubErrors,
   ...serviceErrors,
 } as const;
