@@ -87,6 +87,12 @@ export const deviceErrors = group({
     remedy:
       "Await sendTelemetry before sending more, slow down while status() is not connected, or raise queueMessagesMax and queueBytesMax.",
   },
+  "device.budget_spent": {
+    retryable: true,
+    summary: "Today's budget of messages (dailyMessagesMax, or that of the tier) is spent.",
+    remedy:
+      'Try again after 00:00 UTC; stats().limits.budget says when. Raise dailyMessagesMax, send fewer and larger messages (a message counts once per started 4 KB), or pass whenSpent: "wait" to hold messages until then.',
+  },
   "device.message_too_large": {
     retryable: false,
     summary: "A telemetry message is over IoT Hub's limit of 256 KB (body and properties).",
