@@ -1,0 +1,23 @@
+import type { CredentialProvider } from "@hubwire/device";
+import { pkcs11Certificate } from "./certificate.ts";
+import type { Pkcs11CertificateOptions } from "./certificate.ts";
+
+/**
+ * An X.509 identity whose private key stays in its PKCS#11 token. Closed with the client. What `pkcs11Certificate` says about
+ * engines and the process holds here too.
+ * @throws IotError `argument.invalid`, `pkcs11.engine`, `pkcs11.pin`
+ */
+export function pkcs11X509Credentials(options: Pkcs11CertificateOptions): CredentialProvider {
+  const certificate = pkcs11Certificate(options);
+  const { expiresAtMs } = certificate;
+  return {
+    async next() {
+      const tls = await certificate.identity();
+      return { password: undefined, tls, expiresAtMs, renewable: false };
+    },
+    outcome: (_, failure) => {
+      if (failure !== undefined) certificate.renew();
+    },
+    close: () => void certificate.close(),
+  };
+}
