@@ -9,10 +9,12 @@ import { Deadlines } from "./calls/deadlines.ts";
 import { PendingCall } from "./calls/pending-call.ts";
 import type { CallOptions } from "./calls/pending-call.ts";
 import { Agenda } from "./connection/agenda.ts";
+import type { Provisioned } from "./connection/provisioner.ts";
 import type { DeviceStatus } from "./connection/status.ts";
 import { Subscriptions } from "./connection/subscriptions.ts";
 import { Uplink } from "./connection/uplink.ts";
 import type { UplinkOwner } from "./connection/uplink.ts";
+import type { GatedOperation } from "./limits/send-gate.ts";
 import type { MethodHandler } from "./methods/method.ts";
 import { Methods } from "./methods/methods.ts";
 import { StatusNews } from "./observe/status-news.ts";
@@ -113,6 +115,11 @@ export class DeviceClient implements AsyncDisposable {
     return opening.promise;
   }
 
+  /** What the provisioning service said: hub, device id, returned payload. Undefined without it, and before it answered. */
+  get provisioned(): Provisioned | undefined {
+    return this.#settings.provisioner?.provisioned;
+  }
+
   /** What the connection is doing. */
   status(): DeviceStatus {
     return this.#uplink.status;
@@ -149,12 +156,14 @@ export class DeviceClient implements AsyncDisposable {
    * QoS 1 (default): resolves when the hub acknowledged, and the message is sent again on the next connection when a
    * connection breaks before that; the hub may then store it twice. QoS 0: resolves when the message was given to the
    * socket; while there is no connection it waits for one.
-   * @throws IotError `device.queue_full`, `device.message_too_large`, `call.timeout`, `call.aborted`, `client.closed`,
+   * @throws IotError `device.queue_full`, `device.budget_spent`, `device.message_too_large`, `call.timeout`, `call.aborted`, `client.closed`,
    *   `argument.invalid`, `topic.*`; `device.connection_lost` for QoS 0 only. After `call.timeout` and `call.aborted` the
    *   message is not sent any more, but the hub may have it already.
    */
   sendTelemetry(body: TelemetryBody, options?: TelemetryOptions): Promise<void> {
     if (this.#closePromise !== undefined) return Promise.reject(closed("sendTelemetry"));
+    const refused = this.#settings.gate.refusal("telemetry", 0);
+    if (refused !== undefined) return Promise.reject(refused);
     return this.#telemetry.send(body, options);
   }
 
@@ -185,6 +194,7 @@ export class DeviceClient implements AsyncDisposable {
    */
   async getTwin(options: CallOptions = {}): Promise<Twin> {
     if (this.#closePromise !== undefined) throw closed("getTwin");
+    this.#checkBudget("twinGet", 0);
     const { body } = await this.#requests.get("getTwin", options);
     return readTwin(body);
   }
@@ -201,6 +211,7 @@ export class DeviceClient implements AsyncDisposable {
     const what = "reportProperties";
     if (this.#closePromise !== undefined) throw closed(what);
     const text = JSON.stringify(checkSection(patch, "The reported patch"));
+    this.#checkBudget("twinReport", text.length);
     const { version } = await this.#requests.report(what, options, Buffer.from(text, "utf8"));
     if (version !== undefined) return { version };
     throw new IotError("twin.bad_answer", `${what}: the hub took it and did not tell the $version`);
@@ -226,6 +237,12 @@ export class DeviceClient implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** @throws IotError `device.budget_spent` */
+  #checkBudget(kind: GatedOperation, bytes: number): void {
+    const refused = this.#settings.gate.refusal(kind, bytes);
+    if (refused !== undefined) throw refused;
   }
 
   async #close(options: CallOptions): Promise<void> {
@@ -283,6 +300,7 @@ export class DeviceClient implements AsyncDisposable {
         this.#requests.disconnected();
         this.#desired.disconnected();
       },
+      renamed: () => this.#inbox.renamed(),
       quieter: () => this.#checkQuiet(),
       statusChanged: (status) => this.#statusChanged(status),
       get requestsOpen() {

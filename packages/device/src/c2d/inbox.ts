@@ -22,6 +22,7 @@ export class Inbox {
   #held: C2dMessage[] = [];
   /** Receipts by message: what a reader has that may stop before completing it. */
   readonly #receipts = new WeakMap<C2dMessage, number>();
+  #filter: string | undefined;
   #closed = false;
 
   constructor(
@@ -85,6 +86,13 @@ export class Inbox {
     this.#held.push(c2d);
   }
 
+  /** The device has another id: its messages come under another topic. */
+  renamed(): void {
+    if (this.#filter === undefined) return;
+    this.#subscriptions.drop(this.#filter);
+    this.#subscribe();
+  }
+
   close(): void {
     this.#closed = true;
     this.#held = [];
@@ -114,8 +122,9 @@ export class Inbox {
   }
 
   #subscribe(): void {
+    this.#filter = c2dFilter(this.#settings.endpoint.identity);
     this.#subscriptions.need({
-      filter: c2dFilter(this.#settings.endpoint.identity),
+      filter: this.#filter,
       qos: 1,
       onGranted: () => undefined,
       onRefused: (error: IotError) => {

@@ -7,8 +7,17 @@ import type { IotError } from "@hubwire/protocol";
  *         ▲  │           │
  *         │  ▼           ▼
  *        waiting ◀───────┘                                      cut, refused or unreachable
+ *
+ * With the option `provisioning` there may be `provisioning` before `connecting`.
  */
 export type DeviceStatus =
+  | {
+      /** The provisioning service is asked which hub to connect to. */
+      state: "provisioning";
+      /** 1 for the first try since the last connection. */
+      attempt: number;
+      cause: IotError | undefined;
+    }
   | {
       state: "connecting";
       /** 1 for the first try since the last connection. */

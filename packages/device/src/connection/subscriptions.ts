@@ -47,6 +47,11 @@ export class Subscriptions implements Machine {
     this.#ask([need], this.#settings.clock.nowMs());
   }
 
+  /** Not asked for on the next connection any more. */
+  drop(filter: string): void {
+    this.#needs.delete(filter);
+  }
+
   connected(nowMs: number): void {
     if (this.#needs.size > 0) this.#ask([...this.#needs.values()], nowMs);
   }

@@ -1,4 +1,4 @@
-import { Backoff, ClientSession } from "@hubwire/protocol";
+import { Backoff, ClientSession, sameIdentity } from "@hubwire/protocol";
 import type { ClientEffect, ErrorCode, IotError } from "@hubwire/protocol";
 import { Driver } from "@hubwire/transport";
 import type { CloseCause } from "@hubwire/transport";
@@ -6,6 +6,8 @@ import type { Credential } from "../credentials/provider.ts";
 import type { Settings } from "../options/settings.ts";
 import type { Agenda, Machine } from "./agenda.ts";
 import { Attempt } from "./attempt.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { Provisioner } from "./provisioner.ts";
 import type { Opened } from "./attempt.ts";
 import { attemptError, closeError, refusalError } from "./refusal.ts";
 import { Renewal } from "./renewal.ts";
@@ -20,6 +22,8 @@ export interface UplinkOwner {
   /** After every batch of effects, and when publishing becomes possible: hand over what waits. */
   turn(nowMs: number): void;
   disconnected(nowMs: number): void;
+  /** Provisioning gave the device another id: topics of the old one are of no use. Comes while not connected. */
+  renamed(): void;
   /** A request or handler finished. */
   quieter(): void;
   statusChanged(status: DeviceStatus): void;
@@ -43,8 +47,10 @@ export class Uplink implements Machine {
   readonly #agenda: Agenda;
   readonly #owner: UplinkOwner;
   readonly #backoff: Backoff;
-  #phase: "idle" | "opening" | "handshake" | "up" | "waiting" | "over" = "idle";
+  #phase: "idle" | "provisioning" | "opening" | "handshake" | "up" | "waiting" | "over" = "idle";
   #status: DeviceStatus = { state: "connecting", attempt: 1, cause: undefined };
+  /** The question to the provisioning service that is under way. */
+  #asking: AbortController | undefined;
   #attempt: Attempt | undefined;
   #attempts = 0;
   #wasConnected = false;
@@ -134,6 +140,8 @@ export class Uplink implements Machine {
     const driver = this.#driver;
     this.#phase = "over";
     this.#driver = undefined;
+    this.#asking?.abort();
+    this.#asking = undefined;
     this.#attempt?.abort();
     this.#attempt = undefined;
     this.#dropRenewal();
@@ -155,6 +163,7 @@ export class Uplink implements Machine {
       case "up":
         return this.#renewal?.deadlineMs ?? Infinity;
       case "idle":
+      case "provisioning":
       case "over":
         return Infinity;
     }
@@ -170,6 +179,40 @@ export class Uplink implements Machine {
   #try(nowMs: number): void {
     this.#backoff.started();
     this.#attempts += 1;
+    const { provisioner } = this.#settings;
+    if (provisioner?.due === true) return this.#provision(provisioner);
+    this.#open(nowMs);
+  }
+
+  /** Asks which hub to connect to, and connects there. */
+  #provision(provisioner: Provisioner): void {
+    const { clock } = this.#settings;
+    const asking = new AbortController();
+    this.#phase = "provisioning";
+    this.#asking = asking;
+    this.#setStatus({ state: "provisioning", attempt: this.#attempts, cause: this.#cause });
+    provisioner.assign(asking.signal).then(
+      (endpoint) => {
+        if (this.#asking !== asking) return;
+        this.#asking = undefined;
+        this.#moveTo(endpoint);
+        this.#open(clock.nowMs());
+      },
+      (error: unknown) => {
+        if (this.#asking !== asking) return;
+        this.#asking = undefined;
+        this.#down(attemptError(error), clock.nowMs());
+      },
+    );
+  }
+
+  #moveTo(endpoint: Endpoint): void {
+    const before = this.#settings.endpoint;
+    this.#settings.endpoint = endpoint;
+    if (!sameIdentity(before.identity, endpoint.identity)) this.#owner.renamed();
+  }
+
+  #open(nowMs: number): void {
     this.#phase = "opening";
     const attempt = this.#newAttempt(nowMs);
     this.#setStatus({ state: "connecting", attempt: this.#attempts, cause: this.#cause });
@@ -242,6 +285,7 @@ export class Uplink implements Machine {
     this.#fresh = false;
     this.#cause = undefined;
     this.#backoff.succeeded(nowMs);
+    this.#settings.provisioner?.connected();
     this.#renewal = this.#newRenewal(credential, wallMs, nowMs);
     this.#owner.connected(nowMs);
     const { expiresAtMs } = credential;
@@ -301,7 +345,9 @@ export class Uplink implements Machine {
     this.#driver = undefined;
     this.#dropRenewal();
     if (wasUp) this.#owner.disconnected(nowMs);
-    this.#down(this.#refused ?? closeError(cause, wasUp), nowMs);
+    const error = this.#refused ?? closeError(cause, wasUp);
+    if (!wasUp) this.#settings.provisioner?.failed(error);
+    this.#down(error, nowMs);
   }
 
   #attemptFailed(attempt: Attempt, error: IotError): void {
@@ -312,6 +358,7 @@ export class Uplink implements Machine {
     this.#driver = undefined;
     driver?.destroy(error.code, error.message);
     this.session.lost(nowMs);
+    this.#settings.provisioner?.failed(error);
     this.#down(error, nowMs);
   }
 
@@ -320,7 +367,8 @@ export class Uplink implements Machine {
     this.#attempt = undefined;
     this.#cause = cause;
     this.#fresh = cause.code === "device.refused_not_authorized";
-    if (!this.#wasConnected && failFast && !cause.retryable) return this.close(cause);
+    const mayHeal = cause.retryable || this.#settings.provisioner?.mayHeal(cause) === true;
+    if (!this.#wasConnected && failFast && !mayHeal) return this.close(cause);
     this.#phase = "waiting";
     const waitMs = this.#backoff.failed(nowMs, random());
     this.#agenda.expect(nowMs + waitMs);

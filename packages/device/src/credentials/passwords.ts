@@ -9,15 +9,27 @@ import {
 import type { DeviceIdentity, Sign } from "@hubwire/protocol";
 import { isIotError } from "../calls/errors.ts";
 import type { TlsIdentity } from "@hubwire/transport";
-import type { Credential, CredentialProvider, CredentialScope } from "./provider.ts";
+import { Presented } from "./presented.ts";
+import type { CredentialProvider, CredentialScope } from "./provider.ts";
+import type { Secret } from "./secret.ts";
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text, "utf8");
 
-/** Signs with a key held in this process. Keys in the wild are not always canonical base64, so decoding is lenient. */
-export function signWithKey(sharedAccessKey: string): Sign {
+/**
+ * Signs with a key held in this process, or read for each token from where it is. Keys in the wild are not always canonical
+ * base64, so decoding is lenient.
+ * @throws IotError `sas.bad_key` at once for text; the function it returns throws it for a source
+ */
+export function signWithKey(sharedAccessKey: Secret): Sign {
+  if (typeof sharedAccessKey !== "string") {
+    return async (text) => hmac(decodeBase64Lenient(await sharedAccessKey.read()), text);
+  }
   const key = decodeBase64Lenient(sharedAccessKey);
-  return (text) => Promise.resolve(createHmac("sha256", key).update(text, "utf8").digest("base64"));
+  return (text) => Promise.resolve(hmac(key, text));
 }
+
+const hmac = (key: Uint8Array, text: string): string =>
+  createHmac("sha256", key).update(text, "utf8").digest("base64");
 
 /** A new token for every attempt to connect. */
 export function signedPasswords(
@@ -30,8 +42,7 @@ export function signedPasswords(
       try {
         const resource = sasResource(scope.hostName, identityOf(scope));
         const token = await buildSasToken({ resource, policyName, expiresAtS }, sign);
-        const expiresAtMs = expiresAtS * 1000;
-        return { password: bytesOf(token), tls: undefined, expiresAtMs, renewable: true };
+        return present(token, expiresAtS * 1000, true);
       } catch (cause) {
         throw unavailable("sign", cause);
       }
@@ -50,48 +61,55 @@ export function readyPasswords(
   sharedAccessSignature: string,
   refresh: (() => string | Promise<string>) | undefined,
 ): CredentialProvider {
-  let current = readToken(sharedAccessSignature);
+  let token = sharedAccessSignature;
+  let expiresAtMs = endOf(token);
   return {
     async next(_scope, { wallMs, fresh }) {
-      const { expiresAtMs } = current;
       if (refresh === undefined) {
-        if (wallMs < expiresAtMs) return { ...current, renewable: false };
+        if (wallMs < expiresAtMs) return present(token, expiresAtMs, false);
         const ended = new Date(expiresAtMs).toISOString();
         throw new IotError("device.token_expired", `The token ended at ${ended}`);
       }
       if (fresh || wallMs > expiresAtMs - staleMs) {
         try {
-          current = readToken(await refresh());
+          const given = await refresh();
+          expiresAtMs = endOf(given);
+          token = given;
         } catch (cause) {
           throw unavailable("refresh", cause);
         }
       }
-      return { ...current, renewable: true };
+      return present(token, expiresAtMs, true);
     },
   };
 }
 
 /** A password the caller insists on, token or not. */
 export function givenPassword(password: string, tls: TlsIdentity | undefined): CredentialProvider {
-  let given: Credential;
+  let expiresAtMs = Infinity;
   try {
-    given = { ...readToken(password), tls, renewable: false };
+    expiresAtMs = endOf(password);
   } catch {
-    given = { password: bytesOf(password), tls, expiresAtMs: Infinity, renewable: false };
+    // Then it is no token, and its end is unknown.
   }
+  const given = present(password, expiresAtMs, false, tls);
   return { next: () => Promise.resolve(given) };
 }
 
-/** With X.509 the certificate of the TLS handshake is the proof; without one there is none. */
-export function certificateOnly(tls: TlsIdentity | undefined): CredentialProvider {
-  const given: Credential = { password: undefined, tls, expiresAtMs: Infinity, renewable: false };
-  return { next: () => Promise.resolve(given) };
+/** No password and no certificate. */
+export function nothingToPresent(): CredentialProvider {
+  const nothing = { password: undefined, tls: undefined, expiresAtMs: Infinity, renewable: false };
+  return { next: () => Promise.resolve(new Presented(nothing)) };
 }
 
-function readToken(token: string): Omit<Credential, "renewable"> {
-  const expiresAtMs = parseSasToken(token).expiresAtS * 1000;
-  return { password: bytesOf(token), tls: undefined, expiresAtMs };
-}
+const endOf = (token: string): number => parseSasToken(token).expiresAtS * 1000;
+
+const present = (
+  password: string,
+  expiresAtMs: number,
+  renewable: boolean,
+  tls?: TlsIdentity,
+): Presented => new Presented({ password: bytesOf(password), tls, expiresAtMs, renewable });
 
 const unavailable = (name: "sign" | "refresh", cause: unknown): IotError =>
   isIotError(cause)

@@ -1,10 +1,15 @@
-import type { TlsIdentity } from "@hubwire/transport";
+import type { IotError } from "@hubwire/protocol";
+import type { Clock, TlsIdentity } from "@hubwire/transport";
 
 /** Whom a credential is for. */
 export type CredentialScope = {
   hostName: string;
   deviceId: string;
   moduleId?: string | undefined;
+  /** What a token is signed for when that is not the device at its hub: a registration with the provisioning service. */
+  resource?: string | undefined;
+  /** The token's `skn` when the scope asks for one. */
+  policyName?: string | undefined;
 };
 
 /** What one attempt to connect presents, and until when it is good. */
@@ -17,6 +22,11 @@ export type Credential = {
   expiresAtMs: number;
   /** Whether asking again gives a later one, so that a reconnect before the end is worth while. */
   renewable: boolean;
+  /**
+   * True while the hub has yet to show that it takes this one: then the connection in use is given up only at CONNACK 0, and
+   * goes on when the hub refuses.
+   */
+  trial?: boolean;
 };
 
 export type CredentialRequest = {
@@ -26,6 +36,13 @@ export type CredentialRequest = {
   fresh: boolean;
   /** Aborted when the attempt is over. */
   signal: AbortSignal;
+};
+
+/** What a provider gets from the client that uses it. */
+export type CredentialContext = {
+  clock: Clock;
+  /** Tells the application what is wrong although nothing has failed yet: a certificate that ends soon. */
+  notice(news: IotError): void;
 };
 
 /**
@@ -44,8 +61,18 @@ export interface CredentialProvider {
    * @returns stops telling
    */
   onChange?(listener: (why: string) => void): () => void;
-  /** The attempt that presented this credential ended: with CONNACK 0, or with the refusal or failure given. */
+  /** Called once, before anything else, by the client that uses it. */
+  attach?(context: CredentialContext): void;
+  /**
+   * The attempt that presented this credential ended: with CONNACK 0, or with the refusal or failure given (of the dialler,
+   * the handshake, the CONNECT). Gets the very object that `next` gave. An attempt that was called off tells nothing.
+   */
   outcome?(credential: Credential, failure: Error | undefined): void;
+  /**
+   * Asked after `outcome` with a failure: whether `next` now gives another credential than the one that failed. Then a
+   * refusal is not final and the next attempt need not wait.
+   */
+  readonly standby?: boolean;
   /** The client was closed for good. */
   close?(): void;
 }

@@ -43,6 +43,7 @@ export class StatusNews {
         return this.#closed(undefined);
       case "failed":
         return this.#closed(status.cause);
+      case "provisioning":
       case "connecting":
     }
   }

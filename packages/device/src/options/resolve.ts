@@ -6,7 +6,7 @@ import { invalid } from "../calls/errors.ts";
 import type { Endpoint } from "../connection/endpoint.ts";
 import { pemText } from "../credentials/certificate.ts";
 import type { Pem } from "../credentials/credentials.ts";
-import { openGate } from "../limits/send-gate.ts";
+import { gateOf } from "../limits/gate-options.ts";
 import { Counters } from "../observe/stats.ts";
 import { deviceRef } from "../observe/status-news.ts";
 import { version } from "../version.ts";
@@ -36,16 +36,24 @@ export function resolveOptions(options: ConnectOptions): Settings {
   const qos = options.qos ?? 1;
   if (qos !== 0 && qos !== 1)
     throw invalid(`qos is 0 or 1, not ${String(qos)}: IoT Hub has no QoS 2`);
+  const { messageTimeoutMs } = options;
+  if (messageTimeoutMs !== undefined) {
+    checkNumber("messageTimeoutMs", messageTimeoutMs, 1, 86_400_000);
+  }
   const identified = identify(options, tokenLifetimeS);
   const attemptTimeoutMs = numberOption("attemptTimeoutMs", options.attemptTimeoutMs);
   const waitForConnection = options.waitForConnection ?? true;
   const endpoint = endpointOf(identified, options);
+  const clock = options.clock ?? systemClock();
+  const random = options.random ?? Math.random;
+  const stats = new Counters(deviceRef(endpoint));
   return {
     endpoint,
     credentials: identified.credentials,
+    provisioner: undefined,
     dial: dialOf(identified, options, attemptTimeoutMs),
-    clock: options.clock ?? systemClock(),
-    random: options.random ?? Math.random,
+    clock,
+    random,
     keepAliveS: numberOption("keepAliveS", options.keepAliveS),
     cleanSession: options.cleanSession ?? false,
     reconnectDelay: reconnectDelay(options),
@@ -61,9 +69,13 @@ export function resolveOptions(options: ConnectOptions): Settings {
     queueMessagesMax: numberOption("queueMessagesMax", options.queueMessagesMax),
     queueBytesMax: numberOption("queueBytesMax", options.queueBytesMax),
     receiveMax: numberOption("receiveMax", options.receiveMax),
+    methodsConcurrentMax: numberOption("methodsConcurrentMax", options.methodsConcurrentMax),
+    methodTimeoutMs: numberOption("methodTimeoutMs", options.methodTimeoutMs),
+    messageTimeoutMs,
+    confirmDesired: options.confirmDesired ?? true,
     onError: options.onError ?? warn,
-    stats: new Counters(deviceRef(endpoint)),
-    gate: openGate,
+    stats,
+    gate: gateOf(options, { clock, random, stats }),
   };
 }
 

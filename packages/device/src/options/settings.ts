@@ -1,5 +1,6 @@
 import type { Clock, Dial } from "@hubwire/transport";
 import type { Endpoint } from "../connection/endpoint.ts";
+import type { Provisioner } from "../connection/provisioner.ts";
 import type { CredentialProvider } from "../credentials/provider.ts";
 import type { SendGate } from "../limits/send-gate.ts";
 import type { Counters } from "../observe/stats.ts";
@@ -9,6 +10,8 @@ export type Settings = {
   /** Replaced as a whole when the device is assigned to another hub, between two connections. */
   endpoint: Endpoint;
   credentials: CredentialProvider;
+  /** Says which endpoint; only with the option `provisioning`. */
+  provisioner: Provisioner | undefined;
   dial: Dial;
   clock: Clock;
   random: () => number;
@@ -27,6 +30,11 @@ export type Settings = {
   queueMessagesMax: number;
   queueBytesMax: number;
   receiveMax: number;
+  methodsConcurrentMax: number;
+  methodTimeoutMs: number;
+  /** undefined: handlers may take as long as they like. */
+  messageTimeoutMs: number | undefined;
+  confirmDesired: boolean;
   onError: (error: unknown, where: string) => void;
   /** Everyone counts what they do. */
   stats: Counters;
