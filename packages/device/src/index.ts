@@ -21,6 +21,7 @@ export type {
 } from "./credentials/provider.ts";
 export type { DeviceStatus } from "./connection/status.ts";
 export type { BudgetStats, DeviceStats, DropReason, LimitStats } from "./observe/stats.ts";
+export type { RateLimit, RateLimits } from "./limits/rate-limit.ts";
 export type { HistogramSnapshot } from "./observe/histogram.ts";
 export type { DeviceEventName, DeviceEvents, DeviceRef } from "./observe/channels.ts";
 export type { C2dHandler, C2dMessage } from "./c2d/c2d-message.ts";

@@ -1,5 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import type { IotError } from "@hubwire/protocol";
+import type { GatedOperation } from "../limits/send-gate.ts";
 import type { DeviceStats, DropReason } from "./stats.ts";
 
 /** Which device an event is about. */
@@ -54,7 +55,7 @@ export type DeviceEvents = {
     tookMs: number;
   };
   /** The hub said it was throttling; the client slows down. */
-  throttled: { device: DeviceRef; what: "twin" | "connect" };
+  throttled: { device: DeviceRef; what: GatedOperation | "connect" };
   /** A failure nobody waits for: a handler of the application, a subscription, a renewal to be tried again. */
   error: { device: DeviceRef; where: string; error: unknown };
 };

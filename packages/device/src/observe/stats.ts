@@ -35,7 +35,7 @@ export type BudgetStats = {
 
 /** What the client's own rate limit is doing. */
 export type LimitStats = {
-  /** Times something had to wait for the rate limit, the budget or a throttling hub. */
+  /** Times a send was put off by the rate limit, the budget or a throttling hub; one message may be put off several times. */
   waits: number;
   /** Calls refused with `device.budget_spent`. */
   refused: number;

@@ -24,6 +24,8 @@ export const numberOptions = {
   queueMessagesMax: { min: 1, max: 10_000_000, preset: 10_000, why: "" },
   queueBytesMax: { min: 1_024, max: 2 ** 40, preset: 32 * 1024 * 1024, why: "" },
   receiveMax: { min: 1, max: 10_000, preset: 128, why: "" },
+  methodsConcurrentMax: { min: 1, max: 10_000, preset: 100, why: "" },
+  methodTimeoutMs: { min: 1, max: 86_400_000, preset: 300_000, why: "" },
 } as const;
 
 export type NumberOption = keyof typeof numberOptions;

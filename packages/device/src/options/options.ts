@@ -2,6 +2,7 @@ import type { Clock, OpenStream } from "@hubwire/transport";
 import type { C2dHandler } from "../c2d/c2d-message.ts";
 import type { DeviceStatus } from "../connection/status.ts";
 import type { ClientCertificate, Credentials, Pem } from "../credentials/credentials.ts";
+import type { RateLimit } from "../limits/rate-limit.ts";
 import type { MethodHandler } from "../methods/method.ts";
 
 /** Who connects and how it proves that: a connection string, credentials, or the connection guide's own parameters. */
@@ -105,12 +106,53 @@ export type DeviceOptions = {
   receiveMax?: number;
 
   /**
+   * "off". How fast this device may send, so that it keeps within what its hub lets through: the name of the hub's tier, or
+   * rates per second. IoT Hub throttles whole hubs and tells devices little of it: telemetry is acknowledged late and then
+   * cut off, twin requests are answered 429. What is over the rate waits in the queue. Whatever this option says, the client
+   * slows down for a while after a 429.
+   */
+  rateLimit?: RateLimit;
+  /**
+   * Messages this device may send per day, in units of 4 KB (0.5 KB with `rateLimit: "F1"`) as IoT Hub bills them; the day
+   * ends at 00:00 UTC by the device's clock. No limit; with a tier in `rateLimit` that tier's, divided by `devices`.
+   * Telemetry, reported patches, twin reads, method answers and cloud-to-device messages count. Kept in memory: a restarted
+   * program begins with a whole budget.
+   */
+  dailyMessagesMax?: number;
+  /**
+   * What happens when the day's budget is spent: "wait" (default) keeps telemetry and twin requests until midnight, or until
+   * their `timeoutMs`; "refuse" rejects new ones at once with `device.budget_spent`.
+   */
+  whenSpent?: "wait" | "refuse";
+
+  /**
    * Takes every cloud-to-device message; it is completed when the handler returns, and left to be delivered again when it
    * throws. Registered before CONNECT, because a resumed session delivers at once.
    */
   onMessage?: C2dHandler;
+  /**
+   * How long a handler of messages may take, in milliseconds, 1 to 86400000; no limit. Afterwards its signal is aborted,
+   * `onError` is told, and the message counts as not handled: it comes again. Without a limit a handler that never ends keeps
+   * its message from being delivered again to this client.
+   */
+  messageTimeoutMs?: number;
   /** Direct methods by name, registered before CONNECT; more with `onMethod`. */
   methods?: Readonly<Record<string, MethodHandler>>;
+  /** Answers methods without a handler of their own; without it they are answered 404. */
+  unknownMethod?: MethodHandler;
+  /** Method handlers running at a time, 100, 1 to 10000; a call above it is answered 429 at once, never queued. */
+  methodsConcurrentMax?: number;
+  /**
+   * How long a method handler may take, in milliseconds, 300000, 1 to 86400000; afterwards the call is answered 504 and the
+   * handler's signal aborted. The default is the longest that a caller of IoT Hub can wait; a method may have its own.
+   */
+  methodTimeoutMs?: number;
+  /**
+   * Whether the twin is read again, two to five seconds later, after a notification of desired properties that may have been
+   * a replacement, true. IoT Hub tells a device of a replacement (PUT) in the form of a patch, so that removed properties
+   * would be kept until the next reconnect; reading again costs one message exchange.
+   */
+  confirmDesired?: boolean;
   /** Called with every change of `status()`; also before `connect()` returns. */
   onStatus?: (status: DeviceStatus) => void;
   /**
