@@ -9,6 +9,17 @@ export type Identity = {
   key?: string | undefined;
   chain?: Pem | undefined;
   passphrase?: string | undefined;
+  privateKeyEngine?: string | undefined;
+  privateKeyIdentifier?: string | undefined;
+};
+
+/** The part of `createSecureContext`'s options that is about an identity. */
+export type IdentityOptions = {
+  cert?: string;
+  key?: string;
+  passphrase?: string;
+  privateKeyEngine?: string;
+  privateKeyIdentifier?: string;
 };
 
 const certificateBlock =
@@ -20,21 +31,31 @@ const privateKeyStart = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/;
  * read in a chain or a CA list without a word, and its words for a wrong key help nobody.
  * @throws IotError `transport.tls_credentials`
  */
-export function identityOptions(identity: Identity): {
-  cert?: string;
-  key?: string;
-  passphrase?: string;
-} {
-  const { cert, key, chain, passphrase } = identity;
-  if (cert === undefined && key === undefined) return {};
+export function identityOptions(identity: Identity): IdentityOptions {
+  const { cert, chain } = identity;
+  const keyOptions = privateKeyOptions(identity);
+  if (cert === undefined && keyOptions === undefined) return {};
   if (cert === undefined) throw unusable("a private key was given without its certificate");
-  if (key === undefined) throw unusable("a certificate was given without its private key");
-  if (!privateKeyStart.test(key)) throw unusable(`\`key\` ${notPem(key, "a private key")}`);
+  if (keyOptions === undefined) throw unusable("a certificate was given without its private key");
   const certificates = [
     checkedCertificates("cert", cert),
     ...listOf(chain).map((pem) => checkedCertificates("chain", pem)),
   ];
-  return { cert: certificates.join("\n"), key, ...(passphrase !== undefined && { passphrase }) };
+  return { cert: certificates.join("\n"), ...keyOptions };
+}
+
+/** The key itself, or where the engine finds it. */
+function privateKeyOptions(identity: Identity): IdentityOptions | undefined {
+  const { key, passphrase, privateKeyEngine, privateKeyIdentifier } = identity;
+  if (privateKeyEngine !== undefined || privateKeyIdentifier !== undefined) {
+    if (key !== undefined) throw unusable("both `key` and `privateKeyEngine` were given");
+    if (privateKeyEngine === undefined || privateKeyIdentifier === undefined)
+      throw unusable("`privateKeyEngine` and `privateKeyIdentifier` belong together");
+    return { privateKeyEngine, privateKeyIdentifier };
+  }
+  if (key === undefined) return undefined;
+  if (!privateKeyStart.test(key)) throw unusable(`\`key\` ${notPem(key, "a private key")}`);
+  return { key, ...(passphrase !== undefined && { passphrase }) };
 }
 
 /**

@@ -9,11 +9,20 @@ export type Attempt = {
   port: number;
   /** The name asked for in SNI and looked for in the certificate. */
   serverName: string;
-  phase: "name resolution" | "the TCP connection" | "the TLS handshake";
+  phase:
+    | "name resolution"
+    | "the TCP connection"
+    | "the connection to the proxy"
+    | "the proxy's handshake"
+    | "the TLS handshake"
+    | "the WebSocket handshake";
+  /** For messages: empty, or which proxy is on the way. */
+  via?: string;
   /** The leaf the server presented, if it came so far. */
   presented: PresentedCertificate | undefined;
 };
 
+/** The parts of a certificate that its error message needs. */
 type PresentedCertificate = {
   subject: string;
   issuer: string;
@@ -51,12 +60,16 @@ export function connectError(error: SocketError, attempt: Attempt): IotError {
 }
 
 export function connectTimeout(timeoutMs: number, attempt: Attempt): IotError {
-  const where = `${attempt.host}:${attempt.port}`;
+  const where = whereOf(attempt);
+  const isProxy =
+    attempt.phase === "the connection to the proxy" || attempt.phase === "the proxy's handshake";
   return new IotError(
-    "transport.timeout",
+    isProxy ? "transport.proxy_timeout" : "transport.timeout",
     `no connection to ${where} within ${timeoutMs} ms: still in ${attempt.phase}`,
   );
 }
+
+const whereOf = ({ host, port, via = "" }: Attempt): string => `${host}:${port}${via}`;
 
 function causeOf(error: SocketError, attempt: Attempt): ErrorCode {
   const verification = verificationCauses[error.code ?? ""];
@@ -99,7 +112,7 @@ const descriptions: Partial<Record<ErrorCode, Describe>> = {
 };
 
 function describeFailure(code: ErrorCode, error: SocketError, attempt: Attempt): string {
-  const where = `${attempt.host}:${attempt.port}`;
+  const where = whereOf(attempt);
   const describe = descriptions[code];
   if (describe !== undefined) return describe(error, attempt, where);
   return `no connection to ${where}, during ${attempt.phase}: ${wordsOf(error)}`;

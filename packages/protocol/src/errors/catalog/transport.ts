@@ -71,6 +71,12 @@ export const transportErrors = group({
     remedy:
       "Connect by one of the names in the certificate, or issue one whose subjectAltName holds the host.",
   },
+  "transport.tls_pin": {
+    retryable: false,
+    summary: "The server's certificate chain is valid but holds none of the pinned public keys.",
+    remedy:
+      "Compare the hashes in the message with `pins.sha256`: if the hub changed its authority, add the new one's hash; otherwise something on the way answers in its place.",
+  },
   "transport.tls_protocol": {
     retryable: false,
     summary: "The peer does not speak TLS, or no TLS version that both sides allow.",

@@ -1,0 +1,153 @@
+import { isIP } from "node:net";
+import type { Socket } from "node:net";
+import { checkServerIdentity, connect } from "node:tls";
+import type { ConnectionOptions, SecureContext, TLSSocket } from "node:tls";
+import { socketStep } from "./dial-attempt.ts";
+import type { DialAttempt } from "./dial-attempt.ts";
+import type { TlsDialerOptions, TlsIdentity } from "./dial.ts";
+import { parseProxy } from "./proxy/proxy-address.ts";
+import type { ProxyAddress } from "./proxy/proxy-address.ts";
+import { presentedBy } from "./presented-certificate.ts";
+import { trustingContext } from "./tls-context.ts";
+import { checkedAuthorities, identityOptions } from "./tls-credentials.ts";
+import { connectError } from "./tls-errors.ts";
+import { Pins } from "./tls-pins.ts";
+
+/** How many identities and servers are remembered: the hub, the provisioning service, and one to change over to. */
+const rememberedMax = 4;
+
+/** What is kept for one identity. */
+type Kept = {
+  identity: TlsIdentity | undefined;
+  context: SecureContext;
+  /** The latest session ticket by server; none with a client certificate, because servers lose its chain then. */
+  tickets: Map<string, Buffer>;
+};
+
+/**
+ * TLS sockets to any server, with whatever is needed to reach and to trust it. Server certificates are always validated.
+ * Contexts and session tickets are kept between attempts, which halves what a reconnect costs.
+ */
+export class TlsSockets {
+  readonly #options: TlsDialerOptions;
+  readonly #authorities: readonly string[];
+  readonly #pins: Pins | undefined;
+  readonly #proxy: ProxyAddress | undefined;
+  #kept: Kept[] = [];
+
+  /** @throws IotError `transport.tls_credentials` when a CA cannot be used, `argument.invalid` */
+  constructor(options: TlsDialerOptions) {
+    this.#options = options;
+    this.#authorities = checkedAuthorities(options.ca);
+    this.#pins = options.pins === undefined ? undefined : new Pins(options.pins);
+    this.#proxy = options.proxy === undefined ? undefined : parseProxy(options.proxy);
+    this.#keptFor(undefined);
+  }
+
+  /** @throws IotError `transport.tls_credentials` */
+  check(identity: TlsIdentity): void {
+    this.#keptFor(identity);
+  }
+
+  /** @throws IotError */
+  async open(attempt: DialAttempt): Promise<TLSSocket> {
+    attempt.signal.throwIfAborted();
+    const kept = this.#keptFor(attempt.identity);
+    if (this.#proxy === undefined) return this.#secure(kept, attempt, undefined);
+    // Loaded by those who need it.
+    const { openThroughProxy } = await import("./proxy/open-through-proxy.ts");
+    const tunnel = await openThroughProxy(this.#proxy, attempt, this.#keptFor(undefined).context);
+    attempt.phase = "the TLS handshake";
+    return this.#secure(kept, attempt, tunnel);
+  }
+
+  #secure(kept: Kept, attempt: DialAttempt, tunnel: Socket | undefined): Promise<TLSSocket> {
+    const { host, port, serverName } = attempt;
+    const { alpnProtocols } = this.#options;
+    const server = `${host}:${port}`;
+    const ticket = kept.tickets.get(server);
+    const socket = connect({
+      ...(tunnel === undefined ? { host, port } : { socket: tunnel }),
+      ...secureOptions(serverName),
+      secureContext: kept.context,
+      ...(alpnProtocols && { ALPNProtocols: [...alpnProtocols] }),
+      ...(ticket && { session: ticket }),
+    });
+    if (tunnel === undefined) socket.setNoDelay(true);
+    return this.#handshake(socket, attempt, (latest) => {
+      if (attempt.identity !== undefined) return;
+      kept.tickets.delete(server);
+      kept.tickets.set(server, latest);
+      forgetOldest(kept.tickets);
+    });
+  }
+
+  #handshake(
+    socket: TLSSocket,
+    attempt: DialAttempt,
+    keepTicket: (ticket: Buffer) => void,
+  ): Promise<TLSSocket> {
+    const errorOf = (error: Error): Error => connectError(error, attempt);
+    let isTrusted = false;
+    // TLS 1.2 brings its ticket before the pins were looked at.
+    let early: Buffer | undefined;
+    socket.on("session", (ticket: Buffer) => {
+      if (isTrusted) keepTicket(ticket);
+      else early = ticket;
+    });
+    socket.once("lookup", () => (attempt.phase = "the TCP connection"));
+    socket.once("connect", () => (attempt.phase = "the TLS handshake"));
+    // Before Node's own listener, which destroys the socket of a server that is not trusted: for the words of the error only.
+    socket.prependOnceListener("secure", () => (attempt.presented = presentedBy(socket)));
+    return socketStep<TLSSocket>(socket, attempt.signal, errorOf, (resolve, reject) => {
+      const onSecure = (): void => {
+        try {
+          this.#checkPins(socket, attempt);
+        } catch (error) {
+          return reject(error as Error);
+        }
+        isTrusted = true;
+        if (early !== undefined) keepTicket(early);
+        resolve(socket);
+      };
+      socket.once("secureConnect", onSecure);
+      return () => socket.removeListener("secureConnect", onSecure);
+    });
+  }
+
+  /** A resumed session has no chain to look at; it was looked at when its ticket was taken. */
+  #checkPins(socket: TLSSocket, attempt: DialAttempt): void {
+    if (this.#pins === undefined || socket.isSessionReused()) return;
+    this.#pins.check(socket.getPeerX509Certificate(), attempt);
+  }
+
+  #keptFor(identity: TlsIdentity | undefined): Kept {
+    const known = this.#kept.find((kept) => kept.identity === identity);
+    if (known !== undefined) return known;
+    const { minVersion = "TLSv1.2", maxVersion } = this.#options;
+    const options = {
+      minVersion,
+      ...(maxVersion && { maxVersion }),
+      ...identityOptions(identity ?? {}),
+    };
+    const context = trustingContext(options, this.#authorities);
+    const kept = { identity, context, tickets: new Map<string, Buffer>() };
+    this.#kept = [kept, ...this.#kept.slice(0, rememberedMax - 1)];
+    return kept;
+  }
+}
+
+/** What makes a handshake a check of the server. */
+export function secureOptions(serverName: string): ConnectionOptions {
+  return {
+    // Said explicitly, so that NODE_TLS_REJECT_UNAUTHORIZED=0 cannot switch it off.
+    rejectUnauthorized: true,
+    checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
+    ...(isIP(serverName) ? {} : { servername: serverName }),
+  };
+}
+
+function forgetOldest(tickets: Map<string, Buffer>): void {
+  if (tickets.size <= rememberedMax) return;
+  for (const server of tickets.keys()) return void tickets.delete(server);
+}
