@@ -18,7 +18,6 @@ const bytesOf = (text: string): Uint8Array => Buffer.from(text, "utf8");
 /**
  * Signs with a key held in this process, or read for each token from where it is. Keys in the wild are not always canonical
  * base64, so decoding is lenient.
- * @throws IotError `sas.bad_key` at once for text; the function it returns throws it for a source
  */
 export function signWithKey(sharedAccessKey: Secret): Sign {
   if (typeof sharedAccessKey !== "string") {

@@ -9,16 +9,17 @@ import {
 import type { DeviceIdentity } from "@hubwire/protocol";
 import { invalid } from "../calls/errors.ts";
 import type { TlsIdentity } from "@hubwire/transport";
-import { tlsIdentityOf } from "../credentials/certificate.ts";
 import type { Credentials } from "../credentials/credentials.ts";
 import type { CredentialProvider } from "../credentials/provider.ts";
 import {
-  certificateOnly,
   givenPassword,
+  nothingToPresent,
   readyPasswords,
   signedPasswords,
   signWithKey,
 } from "../credentials/passwords.ts";
+import { prove, proveByCertificate } from "../credentials/proofs.ts";
+import type { Proven } from "../credentials/proofs.ts";
 import type { ConnectOptions } from "./options.ts";
 
 /** Who connects where, by what proof. */
@@ -66,7 +67,7 @@ function fromConnectionString(
         "The connection string says x509=true: pass certificate { cert, key } beside it",
       );
     }
-    return withCertificate(named, options, tlsIdentityOf(certificate));
+    return complete(named, options, proveByCertificate(certificate));
   }
   if (certificate !== undefined) {
     throw invalid("The connection string has a key or token: leave certificate out");
@@ -78,7 +79,7 @@ function fromConnectionString(
           { policyName: auth.sharedAccessKeyName, lifetimeS: tokenLifetimeS },
           signWithKey(auth.sharedAccessKey),
         );
-  return complete(named, options, provider);
+  return complete(named, options, { provider, certificate: undefined });
 }
 
 function fromCredentials(
@@ -95,32 +96,7 @@ function fromCredentials(
   if (moduleId !== undefined && !isModuleId(moduleId) && !isSystemModuleId(moduleId)) {
     throw invalid("credentials.moduleId is not a valid module id");
   }
-  const proofs = [
-    "sharedAccessKey",
-    "sharedAccessSignature",
-    "certificate",
-    "sign",
-    "provider",
-  ].filter((name) => credentials[name as keyof Credentials] !== undefined);
-  if (proofs.length !== 1) {
-    throw invalid(
-      "credentials has exactly one of sharedAccessKey, sharedAccessSignature, certificate, sign and provider",
-    );
-  }
-  if ("certificate" in credentials) {
-    return withCertificate(credentials, options, tlsIdentityOf(credentials.certificate));
-  }
-  if ("provider" in credentials) return complete(credentials, options, credentials.provider);
-  if ("sharedAccessSignature" in credentials) {
-    const { sharedAccessSignature, refresh } = credentials;
-    return complete(credentials, options, readyPasswords(sharedAccessSignature, refresh));
-  }
-  const [sign, policyName] =
-    "sign" in credentials
-      ? [credentials.sign, undefined]
-      : [signWithKey(credentials.sharedAccessKey), credentials.sharedAccessKeyName];
-  const provider = signedPasswords({ policyName, lifetimeS: tokenLifetimeS }, sign);
-  return complete(credentials, options, provider);
+  return complete(credentials, options, prove(credentials, tokenLifetimeS));
 }
 
 /** The guide's own way: `client_id`, `hostname`, `username`, `password`. */
@@ -132,19 +108,17 @@ function fromGuide(options: ConnectOptions): Identified {
     throw invalid("hostName and clientId need either password (a SAS token) or certificate");
   }
   const named = { hostName, ...parseClientId(clientId) };
-  if (certificate === undefined) return complete(named, options, certificateOnly(undefined));
-  return withCertificate(named, options, tlsIdentityOf(certificate));
-}
-
-function withCertificate(named: Named, options: ConnectOptions, tls: TlsIdentity): Identified {
-  return { ...complete(named, options, certificateOnly(tls), tls), certificate: tls };
+  const proven =
+    certificate === undefined
+      ? { provider: nothingToPresent(), certificate: undefined }
+      : proveByCertificate(certificate);
+  return complete(named, options, proven);
 }
 
 function complete(
   named: Named,
   options: ConnectOptions,
-  provider: CredentialProvider,
-  tls?: TlsIdentity,
+  { provider, certificate }: Proven,
 ): Identified {
   const { hostName, deviceId, moduleId } = named;
   const identity: DeviceIdentity = moduleId === undefined ? { deviceId } : { deviceId, moduleId };
@@ -160,7 +134,7 @@ function complete(
     hostName,
     dialHost: named.gatewayHostName ?? hostName,
     clientId,
-    credentials: password === undefined ? provider : givenPassword(password, tls),
-    certificate: undefined,
+    credentials: password === undefined ? provider : givenPassword(password, certificate),
+    certificate,
   };
 }
