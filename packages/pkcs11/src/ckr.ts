@@ -17,6 +17,7 @@ const sessionLost: ReadonlySet<number> = new Set([
   0x32, // DEVICE_REMOVED
   0x60, // KEY_HANDLE_INVALID
   0x82, // OBJECT_HANDLE_INVALID
+  0x90, // OPERATION_ACTIVE, left behind by one that failed
   0xb0, // SESSION_CLOSED
   0xb3, // SESSION_HANDLE_INVALID
   0xe0, // TOKEN_NOT_PRESENT

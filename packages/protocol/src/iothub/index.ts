@@ -1,4 +1,5 @@
 export * from "./base64.ts";
+export * from "./certificate-request.ts";
 export * from "./connection-string.ts";
 export * from "./identity-id.ts";
 export * from "./limits.ts";

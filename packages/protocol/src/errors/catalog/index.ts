@@ -1,3 +1,4 @@
+import { certificateErrors } from "./certificate.ts";
 import { connectionStringErrors } from "./connection-string.ts";
 import { credentialErrors } from "./credentials.ts";
 import { deviceErrors } from "./device.ts";
@@ -32,6 +33,7 @@ export const catalog = {
   ...outboxErrors,
   ...deviceCallErrors,
   ...pkcs11Errors,
+  ...certificateErrors,
   ...provisioningErrors,
   ...hubErrors,
   ...serviceErrors,
