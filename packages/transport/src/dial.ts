@@ -1,3 +1,4 @@
+import type { Clock } from "./clock.ts";
 import type { PinOptions } from "./tls-pins.ts";
 import type { ProxyOption } from "./proxy/proxy-address.ts";
 import type { SocketStreamOptions } from "./socket-stream.ts";
@@ -56,6 +57,8 @@ export type DialerOptions = {
   timeoutMs?: number;
   /** Told the time in an HTTP server's answer, Unix milliseconds in steps of a second; TLS alone has none. */
   onServerTime?: (unixMs: number) => void;
+  /** For simulation: what decides when the other of two ways is tried. */
+  clock?: Clock;
 };
 
 export type TlsDialerOptions = SocketStreamOptions &

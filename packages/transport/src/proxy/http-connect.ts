@@ -1,8 +1,8 @@
 import { IotError } from "@hubwire/protocol";
 import { formatAddress } from "../address.ts";
+import { printable } from "../printable.ts";
 import { describeProxy } from "./proxy-address.ts";
 import type { ProxyAddress } from "./proxy-address.ts";
-import { printable } from "./proxy-talk.ts";
 import type { ProxyTalk, TalkStep } from "./proxy-talk.ts";
 
 /** Of the answer's head; as much as Node's own HTTP client takes. */

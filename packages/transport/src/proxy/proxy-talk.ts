@@ -51,9 +51,3 @@ export function runTalk(
 }
 
 const read = (socket: Socket): Uint8Array | null => socket.read() as Uint8Array | null;
-
-/** A peer's text for a message: printable, and not long. */
-export function printable(text: string, lengthMax = 120): string {
-  const clean = text.replaceAll(/[^\x20-\x7e]+/g, " ").trim();
-  return clean.length > lengthMax ? `${clean.slice(0, lengthMax)}…` : clean;
-}

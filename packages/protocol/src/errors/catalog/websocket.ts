@@ -10,7 +10,7 @@ export const webSocketErrors = group({
   },
   "transport.websocket_protocol": {
     retryable: false,
-    summary: "The server's answer to the WebSocket request breaks the protocol.",
+    summary: "What the server sent breaks the WebSocket protocol.",
     remedy: "Check host and port; look for a gateway on the way that does not know WebSocket.",
   },
   "transport.websocket_subprotocol": {
