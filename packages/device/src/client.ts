@@ -3,11 +3,13 @@ import { checkSection, IotError, parseHubTopic } from "@hubwire/protocol";
 import type { ClientEffect, IncomingMessage } from "@hubwire/protocol";
 import type { C2dMessage } from "./c2d/c2d-message.ts";
 import { Inbox } from "./c2d/inbox.ts";
-import { closed } from "./calls/errors.ts";
+import { closed, timedOut } from "./calls/errors.ts";
 import { EventStream } from "./calls/event-stream.ts";
 import { Deadlines } from "./calls/deadlines.ts";
 import { PendingCall } from "./calls/pending-call.ts";
 import type { CallOptions } from "./calls/pending-call.ts";
+import type { SingleProof } from "./credentials/credentials.ts";
+import type { RotateOptions } from "./credentials/rotate.ts";
 import { Agenda } from "./connection/agenda.ts";
 import type { Provisioned } from "./connection/provisioner.ts";
 import type { DeviceStatus } from "./connection/status.ts";
@@ -91,7 +93,14 @@ export class DeviceClient implements AsyncDisposable {
   }
 
   #open(signal: AbortSignal | undefined): Promise<DeviceClient> {
-    const { clock, connectTimeoutMs, waitForConnection } = this.#settings;
+    const { clock, connectTimeoutMs, waitForConnection, credentials, onError } = this.#settings;
+    credentials.attach?.({
+      clock,
+      notice: (news) => {
+        onError(news, "credentials");
+        this.#uplink.note(news);
+      },
+    });
     if (!waitForConnection) {
       this.#uplink.start();
       return Promise.resolve(this);
@@ -227,6 +236,31 @@ export class DeviceClient implements AsyncDisposable {
   }
 
   /**
+   * Changes over to another key, token or certificate while the device works: it is tried on a new connection, and until the
+   * hub has taken it the present one stays in use. Resolves when it is in use and `onRotated` has returned; for good, until
+   * the process ends: store it.
+   * @throws IotError `device.rotation_refused` (the present one goes on), `device.rotation_undecided`,
+   *   `device.rotation_replaced`, `device.rotation_unsaved`, `argument.invalid`, `call.timeout`, `call.aborted`,
+   *   `client.closed`; after `call.timeout` and `call.aborted` the present one goes on
+   */
+  async rotateCredentials(next: SingleProof, options: RotateOptions = {}): Promise<void> {
+    const what = "rotateCredentials";
+    if (this.#closePromise !== undefined) throw closed(what);
+    const { clock, callTimeoutMs, rotate } = this.#settings;
+    const { onRotated, signal, timeoutMs = callTimeoutMs } = options;
+    checkNumber("timeoutMs", timeoutMs, 1, 86_400_000);
+    signal?.throwIfAborted();
+    const call = new PendingCall<void>(what, clock.nowMs(), timeoutMs, signal);
+    const { decided, withdraw } = rotate(next, onRotated);
+    this.#deadlines.add(call.deadlineMs, () => call.reject(timedOut(what, timeoutMs)));
+    decided.then(
+      () => call.resolve(),
+      (error: unknown) => call.reject(error as IotError),
+    );
+    await call.promise.finally(withdraw);
+  }
+
+  /**
    * Takes no more calls, finishes what is under way (for at most `timeoutMs`, 10 s), sends DISCONNECT and ends all loops.
    * What was not finished rejects with `client.closed`. Never rejects; repeating it is harmless.
    */
@@ -276,6 +310,7 @@ export class DeviceClient implements AsyncDisposable {
     this.#closePromise ??= Promise.resolve();
     this.#uplink.close(failure);
     this.#agenda.stop();
+    this.#settings.credentials.close?.();
     this.#telemetry.close();
     this.#requests.close();
     this.#desired.close();

@@ -1,4 +1,5 @@
 import { DeviceClient, openClient } from "./client.ts";
+import { readSecret } from "./credentials/secret.ts";
 import type { ConnectOptions } from "./options/options.ts";
 import { resolveOptions } from "./options/resolve.ts";
 
@@ -12,9 +13,14 @@ import { resolveOptions } from "./options/resolve.ts";
  * `failFast: false`; at once when the options are wrong. With `waitForConnection: false` it resolves at once and connects in
  * the background.
  * @throws IotError `argument.invalid`, `connection_string.*`, `sas.*`, `device.refused_*`, `device.connect_timeout`,
- *   `device.token_*`, `transport.*`, `call.aborted`
+ *   `device.token_*`, `device.certificate_*`, `secret.*`, `transport.*`, `call.aborted`
  */
 export async function connect(options: ConnectOptions): Promise<DeviceClient> {
-  const client = new DeviceClient(resolveOptions(options), options);
+  const { connectionString } = options;
+  const ready =
+    typeof connectionString === "object" && connectionString !== null
+      ? { ...options, connectionString: await readSecret(connectionString) }
+      : options;
+  const client = new DeviceClient(resolveOptions(ready), ready);
   return openClient(client, options.signal);
 }

@@ -12,9 +12,22 @@
 export { connect } from "./connect.ts";
 export type { DeviceClient, ListenOptions } from "./client.ts";
 export type { ConnectOptions, DeviceOptions, Identification } from "./options/options.ts";
-export type { ClientCertificate, Credentials, Pem, Proof } from "./credentials/credentials.ts";
+export type {
+  CertificateFiles,
+  CertificateText,
+  ClientCertificate,
+  Credentials,
+  Pem,
+  Proof,
+  RotatingProof,
+  SingleProof,
+} from "./credentials/credentials.ts";
+export type { Secret, SecretSource } from "./credentials/secret.ts";
+export type { OnRotated, RotationEnd } from "./credentials/rotation.ts";
+export type { RotateOptions } from "./credentials/rotate.ts";
 export type {
   Credential,
+  CredentialContext,
   CredentialProvider,
   CredentialRequest,
   CredentialScope,

@@ -15,7 +15,10 @@ export type CertificateText = {
   chain?: Pem;
   /** For an encrypted `key`. */
   passphrase?: Secret;
-  /** Days before its end at which `onError` is told, each once: 30, 14, 7 and 1. */
+  /**
+   * Days before its end at which `onError` is told, each once: 30, 14, 7 and 1, of these the ones within the second half of
+   * its life.
+   */
   expiryWarningDays?: readonly number[];
   certFile?: never;
   keyFile?: never;
@@ -35,7 +38,10 @@ export type CertificateFiles = {
   chainFile?: string;
   /** For an encrypted key; a source is read again with each new key. */
   passphrase?: Secret;
-  /** Days before its end at which `onError` is told, each once: 30, 14, 7 and 1. */
+  /**
+   * Days before its end at which `onError` is told, each once: 30, 14, 7 and 1, of these the ones within the second half of
+   * its life.
+   */
   expiryWarningDays?: readonly number[];
   /**
    * How often the files are looked at besides the notices of the file system, which are missing on some network and

@@ -10,16 +10,24 @@ const defaultDays: readonly number[] = [30, 14, 7, 1];
 
 /** Tells that a certificate ends soon: once at each mark passed, and of several passed ones the latest only. */
 export class ExpiryWarnings {
+  readonly #days: readonly number[] | undefined;
   /** Largest first. */
-  readonly #marksMs: readonly number[];
+  #marksMs: readonly number[] = [];
   #timer: Timer | undefined;
 
-  constructor(days: readonly number[] = defaultDays) {
-    this.#marksMs = [...days].sort((a, b) => b - a).map((day) => day * dayMs);
+  constructor(days: readonly number[] | undefined) {
+    this.#days = days;
   }
 
   start(facts: CertificateFacts, context: CredentialContext): void {
     this.stop();
+    const marksMs = [...(this.#days ?? defaultDays)]
+      .sort((a, b) => b - a)
+      .map((day) => day * dayMs);
+    // A certificate made for a day is not news because it ends within a month.
+    const halfLifeMs = (facts.validToMs - facts.validFromMs) / 2;
+    this.#marksMs =
+      this.#days === undefined ? marksMs.filter((mark) => mark <= halfLifeMs) : marksMs;
     if (context.clock.wallMs() < facts.validFromMs) context.notice(notYetValid(facts, context));
     this.#look(facts, context, Infinity);
   }

@@ -98,6 +98,12 @@ export class Rotation implements CredentialProvider {
     });
   }
 
+  /** Takes an offer back while it is not decided. */
+  withdraw(provider: CredentialProvider): void {
+    if (this.#candidate?.provider !== provider) return;
+    this.#drop(new IotError("device.rotation_replaced", "The new credential was taken back"));
+  }
+
   async next(scope: CredentialScope, request: CredentialRequest): Promise<Credential> {
     const candidate = this.#isTrying ? this.#candidate : undefined;
     if (candidate !== undefined) {

@@ -46,6 +46,7 @@ export function identify(options: ConnectOptions, tokenLifetimeS: number): Ident
     throw invalid("Pass one of connectionString, credentials, or hostName with clientId");
   }
   if (options.connectionString !== undefined) {
+    if (typeof options.connectionString !== "string") throw invalid("connectionString is no text");
     return fromConnectionString(options.connectionString, options, tokenLifetimeS);
   }
   if (options.credentials !== undefined) {

@@ -3,19 +3,39 @@ import type { C2dHandler } from "../c2d/c2d-message.ts";
 import type { DeviceStatus } from "../connection/status.ts";
 import type { ClientCertificate, Credentials, Pem } from "../credentials/credentials.ts";
 import type { RateLimit } from "../limits/rate-limit.ts";
+import type { Secret } from "../credentials/secret.ts";
 import type { MethodHandler } from "../methods/method.ts";
+import type { ProvisioningOptions } from "../provisioning/provisioning-options.ts";
 
 /** Who connects and how it proves that: a connection string, credentials, or the connection guide's own parameters. */
 export type Identification =
   | {
-      /** `HostName=…;DeviceId=…;SharedAccessKey=…`, or with `SharedAccessSignature=…`, or with `x509=true`. */
-      connectionString: string;
+      /**
+       * `HostName=…;DeviceId=…;SharedAccessKey=…`, or with `SharedAccessSignature=…`, or with `x509=true`; or where it is, read
+       * once.
+       */
+      connectionString: Secret;
       /** Needed beside `x509=true`. */
       certificate?: ClientCertificate;
       credentials?: never;
       hostName?: never;
+      provisioning?: never;
     }
-  | { credentials: Credentials; connectionString?: never; certificate?: never; hostName?: never }
+  | {
+      credentials: Credentials;
+      connectionString?: never;
+      certificate?: never;
+      hostName?: never;
+      provisioning?: never;
+    }
+  | {
+      /** The Device Provisioning Service says which hub, and as which device. */
+      provisioning: ProvisioningOptions;
+      connectionString?: never;
+      certificate?: never;
+      credentials?: never;
+      hostName?: never;
+    }
   | {
       /** The guide's `hostname`. */
       hostName: string;
@@ -25,6 +45,7 @@ export type Identification =
       certificate?: ClientCertificate;
       connectionString?: never;
       credentials?: never;
+      provisioning?: never;
     };
 
 /**

@@ -2,10 +2,11 @@ import { arch, platform } from "node:process";
 import { formatMqttUsername } from "@hubwire/protocol";
 import { systemClock, tlsDialer } from "@hubwire/transport";
 import type { Dial } from "@hubwire/transport";
-import { invalid } from "../calls/errors.ts";
+import { invalid, isIotError } from "../calls/errors.ts";
 import type { Endpoint } from "../connection/endpoint.ts";
 import { pemText } from "../credentials/certificate.ts";
 import type { Pem } from "../credentials/credentials.ts";
+import { rotatable } from "../credentials/rotate.ts";
 import { gateOf } from "../limits/gate-options.ts";
 import { Counters } from "../observe/stats.ts";
 import { deviceRef } from "../observe/status-news.ts";
@@ -18,7 +19,7 @@ import type { ConnectOptions, DeviceOptions } from "./options.ts";
 import type { Settings } from "./settings.ts";
 
 /** What the hub may show as this device's software. */
-const clientType = `hubwire-device/${version} (node ${process.versions.node}; ${platform} ${arch})`;
+export const clientType = `hubwire-device/${version} (node ${process.versions.node}; ${platform} ${arch})`;
 
 /**
  * Checks the options and fills in what was left out.
@@ -49,7 +50,7 @@ export function resolveOptions(options: ConnectOptions): Settings {
   const stats = new Counters(deviceRef(endpoint));
   return {
     endpoint,
-    credentials: identified.credentials,
+    ...rotatable(identified.credentials, tokenLifetimeS),
     provisioner: undefined,
     dial: dialOf(identified, options, attemptTimeoutMs),
     clock,
@@ -80,6 +81,9 @@ export function resolveOptions(options: ConnectOptions): Settings {
 }
 
 function warn(error: unknown, where: string): void {
+  if (where === "credentials" && isIotError(error)) {
+    return process.emitWarning(`${error.message}. ${error.remedy}`, "HubwireWarning", error.code);
+  }
   const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.emitWarning(`${where} threw: ${why}`, "HubwireWarning");
 }

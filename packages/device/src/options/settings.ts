@@ -2,6 +2,7 @@ import type { Clock, Dial } from "@hubwire/transport";
 import type { Endpoint } from "../connection/endpoint.ts";
 import type { Provisioner } from "../connection/provisioner.ts";
 import type { CredentialProvider } from "../credentials/provider.ts";
+import type { Rotate } from "../credentials/rotate.ts";
 import type { SendGate } from "../limits/send-gate.ts";
 import type { Counters } from "../observe/stats.ts";
 
@@ -10,6 +11,8 @@ export type Settings = {
   /** Replaced as a whole when the device is assigned to another hub, between two connections. */
   endpoint: Endpoint;
   credentials: CredentialProvider;
+  /** Offers another credential. */
+  rotate: Rotate;
   /** Says which endpoint; only with the option `provisioning`. */
   provisioner: Provisioner | undefined;
   dial: Dial;
