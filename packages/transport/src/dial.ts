@@ -40,7 +40,7 @@ export type Dial = (target: DialTarget, signal: AbortSignal) => Promise<ByteStre
 /** A dialler that can look at an identity before it is used. */
 export type TlsDial = Dial & {
   /** @throws IotError `transport.tls_credentials` */
-  check(identity: TlsIdentity): void;
+  readonly check: (identity: TlsIdentity) => void;
 };
 
 /** What every kind of transport takes. */

@@ -1,4 +1,4 @@
-import type { Clock, OpenStream } from "@hubwire/transport";
+import type { Clock, OpenStream, PinOptions, ProxyOption, Transport } from "@hubwire/transport";
 import type { C2dHandler } from "../c2d/c2d-message.ts";
 import type { DeviceStatus } from "../connection/status.ts";
 import type { ClientCertificate, Credentials, Pem } from "../credentials/credentials.ts";
@@ -59,7 +59,7 @@ export type DeviceOptions = {
    * so a different one is an error here already.
    */
   clientId?: string;
-  /** "port", 8883. */
+  /** "port", 8883; 443 with a WebSocket. */
   port?: number;
   /** "protocol": only MQTT 3.1.1 (level 4) exists on IoT Hub. */
   protocol?: "3.1.1" | 4;
@@ -101,8 +101,26 @@ export type DeviceOptions = {
   /** How long before its end a token is replaced; a seventh of its lifetime. */
   tokenRenewBeforeS?: number;
 
-  /** Certificate authorities to trust besides the system's. */
+  /**
+   * How MQTT reaches the hub, "tls": port 8883. `webSocket()` of the package `@hubwire/websocket` is for networks that let
+   * only 443 out; "auto" (or `auto()` of that package, which also has to be installed) tries 8883 first, WebSocket where
+   * that does not get through, and remembers which worked. A certificate that is refused is never a reason to change over.
+   */
+  transport?: "tls" | "auto" | Transport;
+  /**
+   * A proxy to go through, none: `http://` or `https://` (CONNECT, with Basic authentication) or `socks5://`, each with user
+   * name and password in the URL, percent-encoded, or beside it. The proxy resolves the hub's name; what passes through it is
+   * TLS between device and hub all the same. Environment variables such as HTTPS_PROXY are not read: a device says what it uses.
+   */
+  proxy?: ProxyOption;
+  /** Certificate authorities to trust besides the system's (those of the runtime, and of NODE_EXTRA_CA_CERTS). */
   ca?: Pem | readonly Pem[];
+  /**
+   * Public keys of authorities, roots or intermediates, one of which must be in the hub's chain; none, and then any trusted
+   * authority will do. On top of validation, never instead. Microsoft advises against pinning leaves and intermediates: pin
+   * several roots, with `mode: "report"` first.
+   */
+  pins?: PinOptions;
   /** Whether `connect()` waits for the first connection, true. False gives a client that connects in the background. */
   waitForConnection?: boolean;
   /** How long `connect()` tries in all, 60000. */
@@ -186,7 +204,7 @@ export type DeviceOptions = {
 
   /** For simulation: time. */
   clock?: Clock;
-  /** For simulation, proxies and WebSocket: opens the stream instead of TLS to `hostName`. */
+  /** For simulation: opens the stream, whatever `transport`, `proxy`, `ca` and `pins` say. */
   openStream?: OpenStream;
   /** For simulation: numbers in [0, 1). */
   random?: () => number;

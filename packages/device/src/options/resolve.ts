@@ -1,17 +1,16 @@
 import { arch, platform } from "node:process";
 import { formatMqttUsername } from "@hubwire/protocol";
-import { systemClock, tlsDialer } from "@hubwire/transport";
-import type { Dial } from "@hubwire/transport";
+import { systemClock } from "@hubwire/transport";
+import type { Clock, Dial } from "@hubwire/transport";
 import { invalid, isIotError } from "../calls/errors.ts";
 import type { Endpoint } from "../connection/endpoint.ts";
-import { pemText } from "../credentials/certificate.ts";
-import type { Pem } from "../credentials/credentials.ts";
 import { rotatable } from "../credentials/rotate.ts";
 import { gateOf } from "../limits/gate-options.ts";
 import { Counters } from "../observe/stats.ts";
 import { deviceRef } from "../observe/status-news.ts";
 import { version } from "../version.ts";
 import { checkNumber, numberOption } from "./bounds.ts";
+import { diallerOf } from "./dialling.ts";
 import { identify } from "./identify.ts";
 import type { Identified } from "./identify.ts";
 import { checkOptionNames } from "./option-names.ts";
@@ -52,7 +51,7 @@ export function resolveOptions(options: ConnectOptions): Settings {
     endpoint,
     ...rotatable(identified.credentials, tokenLifetimeS),
     provisioner: undefined,
-    dial: dialOf(identified, options, attemptTimeoutMs),
+    dial: dialOf(identified, options, clock, attemptTimeoutMs),
     clock,
     random,
     keepAliveS: numberOption("keepAliveS", options.keepAliveS),
@@ -116,21 +115,17 @@ export function endpointOf(
   return { identity, hostName, dialHost: host, port, clientId, username };
 }
 
-function dialOf(identified: Identified, options: ConnectOptions, timeoutMs: number): Dial {
-  const { openStream, ca } = options;
-  if (openStream !== undefined) return (_target, signal) => openStream(signal);
-  const dial = tlsDialer({
-    // It knows better than the attempt's own deadline what was slow, so it gets to say so first.
-    timeoutMs: Math.ceil(timeoutMs * 0.9),
-    ...(ca === undefined ? {} : { ca: listOf(ca).map(pemText) }),
-  });
+function dialOf(
+  identified: Identified,
+  options: ConnectOptions,
+  clock: Clock,
+  attemptTimeoutMs: number,
+): Dial {
+  const dial = diallerOf(options, { clock, attemptTimeoutMs });
   // A certificate that cannot be used is the caller's mistake, to be told at once.
   if (identified.certificate !== undefined) dial.check(identified.certificate);
   return dial;
 }
-
-const listOf = (ca: Pem | readonly Pem[]): readonly Pem[] =>
-  typeof ca === "string" || ca instanceof Uint8Array ? [ca] : ca;
 
 /** A port may stand behind the host name, as the Node SDK has it; the user name and tokens then carry it too. */
 function dialled(dialHost: string, givenPort: number | undefined): { host: string; port: number } {
