@@ -2,6 +2,7 @@ import { DeviceClient, openClient } from "./client.ts";
 import { readSecret } from "./credentials/secret.ts";
 import type { ConnectOptions } from "./options/options.ts";
 import { resolveOptions } from "./options/resolve.ts";
+import type { Settings } from "./options/settings.ts";
 
 /**
  * Connects a device to an IoT Hub over MQTT 3.1.1 and TLS.
@@ -13,7 +14,7 @@ import { resolveOptions } from "./options/resolve.ts";
  * `failFast: false`; at once when the options are wrong. With `waitForConnection: false` it resolves at once and connects in
  * the background.
  * @throws IotError `argument.invalid`, `connection_string.*`, `sas.*`, `device.refused_*`, `device.connect_timeout`,
- *   `device.token_*`, `device.certificate_*`, `secret.*`, `transport.*`, `call.aborted`
+ *   `device.token_*`, `device.certificate_*`, `secret.*`, `transport.*`, `provisioning.*`, `call.aborted`
  */
 export async function connect(options: ConnectOptions): Promise<DeviceClient> {
   const { connectionString } = options;
@@ -21,6 +22,12 @@ export async function connect(options: ConnectOptions): Promise<DeviceClient> {
     typeof connectionString === "object" && connectionString !== null
       ? { ...options, connectionString: await readSecret(connectionString) }
       : options;
-  const client = new DeviceClient(resolveOptions(ready), ready);
+  const client = new DeviceClient(await settingsOf(ready), ready);
   return openClient(client, options.signal);
+}
+
+async function settingsOf(options: ConnectOptions): Promise<Settings> {
+  if (options.provisioning === undefined) return resolveOptions(options);
+  const { resolveProvisioned } = await import("./provisioning/resolve-provisioning.ts");
+  return resolveProvisioned(options);
 }

@@ -33,6 +33,9 @@ export type {
   CredentialScope,
 } from "./credentials/provider.ts";
 export type { DeviceStatus } from "./connection/status.ts";
+export type { Provisioned } from "./connection/provisioner.ts";
+export type { Attestation, ProvisioningOptions } from "./provisioning/provisioning-options.ts";
+export type { Assignment, AssignmentStore } from "./provisioning/assignment-store.ts";
 export type { BudgetStats, DeviceStats, DropReason, LimitStats } from "./observe/stats.ts";
 export type { RateLimit, RateLimits } from "./limits/rate-limit.ts";
 export type { HistogramSnapshot } from "./observe/histogram.ts";

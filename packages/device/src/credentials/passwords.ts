@@ -39,8 +39,9 @@ export function signedPasswords(
     async next(scope, { wallMs }) {
       const expiresAtS = Math.floor(wallMs / 1000) + lifetimeS;
       try {
-        const resource = sasResource(scope.hostName, identityOf(scope));
-        const token = await buildSasToken({ resource, policyName, expiresAtS }, sign);
+        const resource = scope.resource ?? sasResource(scope.hostName, identityOf(scope));
+        const name = scope.policyName ?? policyName;
+        const token = await buildSasToken({ resource, policyName: name, expiresAtS }, sign);
         return present(token, expiresAtS * 1000, true);
       } catch (cause) {
         throw unavailable("sign", cause);
