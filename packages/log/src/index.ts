@@ -6,4 +6,5 @@ export { LogError } from "./log-error.ts";
 export type { LogErrorCode } from "./log-error.ts";
 export { nodeFileSystem } from "./node-file-system.ts";
 export type { LogHealth, LogOptions, Schedule } from "./options.ts";
-export type { LogRecord, ReadFrom, ReadLimits } from "./reader.ts";
+export type { LogRecord, ReadFrom, ReadLimits } from "./record.ts";
+export { salvage } from "./salvage.ts";

@@ -10,7 +10,7 @@ import { PendingBatches } from "./pending-batches.ts";
 import type { Batch } from "./pending-batches.ts";
 import { ReadFiles } from "./read-files.ts";
 import { Reader } from "./reader.ts";
-import type { LogRecord, ReadFrom, ReadLimits } from "./reader.ts";
+import type { LogRecord, ReadFrom, ReadLimits } from "./record.ts";
 import { RecentBatches } from "./recent-batches.ts";
 import { recover } from "./recovery.ts";
 import type { Recovered } from "./recovery.ts";

@@ -1,35 +1,17 @@
 import type { LogFile } from "./file-system.ts";
 import type { Counters } from "./counters.ts";
-import { frameHeaderBytes, readFrameHeader, recordHeaderBytes } from "./format.ts";
-import type { FrameHeader } from "./format.ts";
+import { frameHeaderBytes, readFrameHeader } from "./format.ts";
 import { systemCodeOf, toLogError } from "./log-error.ts";
 import type { ReadFiles } from "./read-files.ts";
+import { orderOf } from "./read-order.ts";
+import type { Order } from "./read-order.ts";
 import type { RecentBatches } from "./recent-batches.ts";
-import { acceptableFrame, corrupt, eachRecord } from "./scan.ts";
+import type { LogRecord, ReadFrom, ReadLimits } from "./record.ts";
+import { acceptableFrame, corrupt } from "./scan.ts";
 import { findLast } from "./search.ts";
 import type { Segment } from "./segment.ts";
-
-export type LogRecord = {
-  partition: number;
-  /** From 0, without gap or repeat within the partition. */
-  sequenceNumber: number;
-  /** Logical byte position in the partition since the log was created. */
-  offset: number;
-  /** Unix ms; never smaller than that of an earlier record. */
-  enqueuedTimeMs: number;
-  bytes: Uint8Array;
-};
-
-/** Where to begin: at the first record that is not before it. */
-export type ReadFrom =
-  | { sequenceNumber: number }
-  | { offset: number }
-  | { enqueuedTimeMs: number }
-  | "first"
-  | "end";
-
-/** A read ends at whichever comes first; one record is returned even if it alone is past `bytesMax`. */
-export type ReadLimits = { recordsMax: number; bytesMax: number };
+import { Taken } from "./taken.ts";
+import type { Cursor } from "./taken.ts";
 
 /** What of a log is committed. The lists grow and shrink while a reader waits for the disk. */
 export type Committed = {
@@ -38,9 +20,6 @@ export type Committed = {
   readonly recent: RecentBatches;
   readonly counters: Counters;
 };
-
-/** One read's way through the frames. `sequenceNumber` and `offset` are those of the next record met. */
-type Cursor = { segment: Segment; fileOffset: number; sequenceNumber: number; offset: number };
 
 const windowBytesMin = 16 * 1024;
 const windowBytesMax = 1024 * 1024;
@@ -117,9 +96,7 @@ export class Reader {
     const position = cursor.segment.basePosition + cursor.fileOffset;
     const recent = this.#log.recent.at(position);
     if (!recent) return false;
-    const { buffer, start, end, records } = recent.batch;
-    const { timeMs } = recent;
-    taken.frame(cursor, buffer, start, { lengthBytes: end - start, records, timeMs });
+    taken.batch(cursor, recent);
     return true;
   }
 
@@ -150,104 +127,6 @@ export class Reader {
       taken.frame(cursor, bytes, at, frame);
     }
   }
-}
-
-/** The records a read will return, and whether it has enough. */
-class Taken {
-  readonly records: LogRecord[] = [];
-  isFull: boolean;
-  readonly #partition: number;
-  readonly #order: Order;
-  readonly #limits: ReadLimits;
-  #bytes = 0;
-
-  constructor(partition: number, order: Order, limits: ReadLimits) {
-    this.#partition = partition;
-    this.#order = order;
-    this.#limits = limits;
-    this.isFull = limits.recordsMax <= 0;
-  }
-
-  /** Takes what is wanted of a frame and moves the cursor behind it. */
-  frame(
-    cursor: Cursor,
-    bytes: Buffer,
-    at: number,
-    frame: Pick<FrameHeader, "lengthBytes" | "records" | "timeMs">,
-  ): void {
-    eachRecord(bytes, at, frame, (partition, sequenceNumber, start, end) => {
-      if (partition !== this.#partition) return;
-      const { offset } = cursor;
-      if (sequenceNumber !== cursor.sequenceNumber) {
-        throw corrupt(cursor.segment.path, cursor.fileOffset, "records do not follow each other");
-      }
-      cursor.sequenceNumber++;
-      cursor.offset += recordHeaderBytes + end - start;
-      if (this.isFull || !this.#order.isWanted(sequenceNumber, offset, frame.timeMs)) return;
-      this.#take(sequenceNumber, offset, frame.timeMs, bytes, start, end);
-    });
-    cursor.fileOffset += frame.lengthBytes;
-  }
-
-  #take(
-    sequenceNumber: number,
-    offset: number,
-    enqueuedTimeMs: number,
-    from: Buffer,
-    start: number,
-    end: number,
-  ): void {
-    if (this.records.length > 0 && this.#bytes + end - start > this.#limits.bytesMax) {
-      this.isFull = true;
-      return;
-    }
-    // A copy: a record kept for long must not keep a whole window or batch with it.
-    const bytes = Buffer.allocUnsafe(end - start);
-    from.copy(bytes, 0, start, end);
-    this.records.push({
-      partition: this.#partition,
-      sequenceNumber,
-      offset,
-      enqueuedTimeMs,
-      bytes,
-    });
-    this.#bytes += bytes.length;
-    if (this.records.length >= this.#limits.recordsMax) this.isFull = true;
-  }
-}
-
-/** The one question in three currencies. */
-type Order = {
-  /** Nothing wanted comes before a frame boundary like this. */
-  isBefore(counters: Counters, timeMs: number): boolean;
-  isWanted(sequenceNumber: number, offset: number, timeMs: number): boolean;
-  /** The wanted place is behind everything committed. */
-  isBehind(counters: Counters): boolean;
-};
-
-function orderOf(p: number, from: Exclude<ReadFrom, string>): Order {
-  if ("sequenceNumber" in from) {
-    const { sequenceNumber: wanted } = from;
-    return {
-      isBefore: ({ sequenceNumber }) => (sequenceNumber[p] ?? 0) <= wanted,
-      isWanted: (sequenceNumber) => sequenceNumber >= wanted,
-      isBehind: ({ sequenceNumber }) => (sequenceNumber[p] ?? 0) <= wanted,
-    };
-  }
-  if ("offset" in from) {
-    const { offset: wanted } = from;
-    return {
-      isBefore: ({ offset }) => (offset[p] ?? 0) <= wanted,
-      isWanted: (_, offset) => offset >= wanted,
-      isBehind: ({ offset }) => (offset[p] ?? 0) <= wanted,
-    };
-  }
-  const { enqueuedTimeMs: wanted } = from;
-  return {
-    isBefore: (_, timeMs) => timeMs < wanted,
-    isWanted: (_sequenceNumber, _offset, timeMs) => timeMs >= wanted,
-    isBehind: ({ timeMs }) => (timeMs[p] ?? 0) < wanted,
-  };
 }
 
 function startOf(segment: Segment, partition: number): Cursor {

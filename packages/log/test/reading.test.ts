@@ -66,6 +66,28 @@ describe("reading", () => {
     }
   });
 
+  test(`${runs} random logs: what was appended comes back, empty records among it, cached or not`, async () => {
+    for (let seed = 1; seed <= runs; seed++) {
+      const random = seededRandom(seed);
+      await using log = await openLog(emptyDisk(), { cacheBytesMax: random.pick([0, 3_000, 1e6]) });
+      const appended: string[][] = [[], [], []];
+      for (let batch = 1 + random.int(20); batch > 0; batch--) {
+        for (let i = random.int(30); i > 0; i--) {
+          const partition = random.int(10) < 6 ? 0 : random.int(3);
+          const content = "x".repeat(random.pick([0, 0, 1, 40])) + (random.int(2) ? `${i}` : "");
+          append(log, content, partition);
+          appended[partition]?.push(content);
+        }
+        await log.flush();
+      }
+      for (const [partition, wanted] of appended.entries()) {
+        expect(await contents(log, partition), `seed ${seed}`).toEqual(wanted);
+        const some = await log.read(partition, "first", { recordsMax: 7, bytesMax: 100 });
+        expect(some.map(text), `seed ${seed}`).toEqual(wanted.slice(0, some.length));
+      }
+    }
+  });
+
   test("shows only what is committed, while more is being written", async () => {
     const disk = emptyDisk();
     let isHeld = false;

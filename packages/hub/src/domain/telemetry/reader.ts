@@ -1,8 +1,9 @@
 import { parseD2cProperties } from "@hubwire/protocol";
+import type { MessageProperties } from "@hubwire/protocol";
 import type { TelemetryRecord, TelemetryStore } from "../ports.ts";
 import type { TelemetryEvent, TelemetryReader } from "../services.ts";
-import { decodeRecord } from "./record.ts";
-import type { DecodedRecord } from "./record.ts";
+import { decodeRecord, startsWith } from "./record.ts";
+import type { DecodedRecord, RecordHead } from "./record.ts";
 
 /** Application properties the hub adds (Azure IoT Hub docs, MQTT: retained messages, wills). */
 const retainProperty = "mqtt-retain";
@@ -13,20 +14,36 @@ export const createTelemetryReader = (store: TelemetryStore): TelemetryReader =>
   partitionCount: store.partitionCount,
   async read(partition, from, limits) {
     const records = await store.read(partition, from, limits);
-    let previous: DecodedRecord | undefined;
-    return records.map((record) => {
-      previous = decodeRecord(record.bytes, previous);
-      return toEvent(record, previous);
-    });
+    const events: TelemetryEvent[] = [];
+    let decoded: DecodedRecord | undefined;
+    let properties: MessageProperties | undefined;
+    for (const record of records) {
+      const { bytes } = record;
+      if (decoded === undefined || !startsWith(bytes, decoded.headBytes)) {
+        decoded = decodeRecord(bytes);
+        properties = propertiesOf(decoded.head);
+      }
+      events.push(toEvent(record, decoded, properties as MessageProperties));
+    }
+    return events;
   },
   partition: (index) => store.partition(index),
   onCommit: (listener) => store.onCommit(() => listener()),
 });
 
-function toEvent(record: TelemetryRecord, { head, body }: DecodedRecord): TelemetryEvent {
-  const properties = parseD2cProperties(head.bag);
-  if (head.retain) properties.application[retainProperty] = "true";
-  if (head.will) properties.application[messageTypeProperty] = "Will";
+/** Frozen, because all events in a run of the same head share them. */
+function propertiesOf(head: RecordHead): MessageProperties {
+  const { system, application } = parseD2cProperties(head.bag);
+  if (head.retain) application[retainProperty] = "true";
+  if (head.will) application[messageTypeProperty] = "Will";
+  return Object.freeze({ system: Object.freeze(system), application: Object.freeze(application) });
+}
+
+function toEvent(
+  record: TelemetryRecord,
+  { head, headBytes }: DecodedRecord,
+  properties: MessageProperties,
+): TelemetryEvent {
   return {
     partition: record.partition,
     sequenceNumber: record.sequenceNumber,
@@ -39,6 +56,6 @@ function toEvent(record: TelemetryRecord, { head, body }: DecodedRecord): Teleme
     messageSource: "Telemetry",
     modelId: head.modelId,
     properties,
-    body,
+    body: record.bytes.subarray(headBytes.length),
   };
 }

@@ -59,17 +59,8 @@ export function encodeRecordHead(head: RecordHead): Uint8Array {
 
 export type DecodedRecord = { head: RecordHead; body: Uint8Array; headBytes: Uint8Array };
 
-/**
- * @param previous the record read before this one: a device's records come in runs with the same head, which is then not
- * decoded again but shared
- * @throws IotError `hub.data_newer_format`, `hub.data_corrupt`
- */
-export function decodeRecord(record: Uint8Array, previous?: DecodedRecord): DecodedRecord {
-  if (previous !== undefined && startsWith(record, previous.headBytes)) {
-    const { head, headBytes } = previous;
-    // The head holds its own length, so equal bytes are an equal head.
-    return { head, body: record.subarray(headBytes.length), headBytes };
-  }
+/** @throws IotError `hub.data_newer_format`, `hub.data_corrupt` */
+export function decodeRecord(record: Uint8Array): DecodedRecord {
   const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
   if (bytes.length < fixedBytes) throw corrupt("is too short");
   if (bytes[0] !== formatVersion) {
@@ -113,7 +104,11 @@ export function decodeRecord(record: Uint8Array, previous?: DecodedRecord): Deco
   };
 }
 
-function startsWith(record: Uint8Array, head: Uint8Array): boolean {
+/**
+ * Whether a record has this very head, and so need not be decoded: a device's records come in runs. The head holds its own
+ * length, so equal bytes are an equal head.
+ */
+export function startsWith(record: Uint8Array, head: Uint8Array): boolean {
   const { length } = head;
   if (record.length < length) return false;
   for (let i = 0; i < length; i++) {
