@@ -10,3 +10,4 @@ export { seededRandom } from "./random.ts";
 export type { SeededRandom } from "./random.ts";
 export * from "./net/index.ts";
 export * from "./disk/index.ts";
+export * from "./dps/index.ts";
