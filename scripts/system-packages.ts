@@ -44,6 +44,16 @@ const needed = [
     present: () => findPkcs11Engine() !== undefined,
   },
   {
+    what: "gnome-keyring (a Secret Service)",
+    package: "gnome-keyring",
+    present: () => works("gnome-keyring-daemon", ["--version"]),
+  },
+  {
+    what: "dbus-run-session",
+    package: "dbus-daemon",
+    present: () => works("dbus-run-session", ["--version"]),
+  },
+  {
     what: "paho for Python 3",
     package: "python3-paho-mqtt",
     present: () => findPython() !== undefined,
