@@ -134,6 +134,15 @@ export class DeviceClient implements AsyncDisposable {
     return this.#uplink.status;
   }
 
+  /**
+   * The application knows something: that the network is back, or that the connection is suspect. While the client waits it
+   * tries at once; a connection that is up is asked whether it lives, and given up when it says nothing for five seconds.
+   * Harmless in every state.
+   */
+  reconnectNow(): void {
+    this.#uplink.reconnectNow();
+  }
+
   /** What happened since the client was made, and what waits now; a copy. Works after `close` too. */
   stats(): DeviceStats {
     return this.#settings.stats.snapshot();
@@ -375,7 +384,11 @@ export class DeviceClient implements AsyncDisposable {
   #statusChanged(status: DeviceStatus): void {
     this.#news.tell(status, this.#settings.endpoint);
     if (status.state === "connected") this.#opening?.resolve(this);
-    if (status.state === "failed") this.#opening?.reject(status.cause);
+    if (status.state === "failed") {
+      this.#opening?.reject(status.cause);
+      // Everything that still waits settles now.
+      this.#finish(status.cause);
+    }
     for (const stream of this.#statusStreams) {
       stream.push(status);
       if (isFinal(status)) stream.end();

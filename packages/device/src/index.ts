@@ -32,6 +32,7 @@ export type {
   CredentialRequest,
   CredentialScope,
 } from "./credentials/provider.ts";
+export type { RetryOptions } from "./connection/retry.ts";
 export type { DeviceStatus } from "./connection/status.ts";
 export type { Provisioned } from "./connection/provisioner.ts";
 export type { Attestation, ProvisioningOptions } from "./provisioning/provisioning-options.ts";

@@ -2,6 +2,7 @@ import { IotError } from "@hubwire/protocol";
 import type { ByteStream } from "@hubwire/transport";
 import type { Credential } from "../credentials/provider.ts";
 import type { Settings } from "../options/settings.ts";
+import type { CredentialLink } from "./credential-link.ts";
 
 /** What a CONNECT needs. */
 export type Opened = { credential: Credential; stream: ByteStream };
@@ -12,11 +13,15 @@ export class Attempt {
   /** For the message when it takes too long. */
   stage: "waiting for a token" | "opening the stream" | "waiting for CONNACK" =
     "waiting for a token";
+  /** What was presented, once that is known. */
+  credential: Credential | undefined;
   readonly #settings: Settings;
+  readonly #link: CredentialLink;
   readonly #controller = new AbortController();
 
-  constructor(settings: Settings, nowMs: number) {
+  constructor(settings: Settings, link: CredentialLink, nowMs: number) {
     this.#settings = settings;
+    this.#link = link;
     this.deadlineMs = nowMs + settings.attemptTimeoutMs;
   }
 
@@ -25,12 +30,12 @@ export class Attempt {
    * @throws what the credential provider, the dialler or `abort` make it throw
    */
   async open(fresh: boolean): Promise<Opened> {
-    const { credentials, endpoint, clock, dial } = this.#settings;
+    const { endpoint, dial } = this.#settings;
     const { signal } = this.#controller;
-    const { hostName, identity, dialHost: host, port } = endpoint;
-    const request = { wallMs: clock.wallMs(), fresh, signal };
-    const credential = await credentials.next({ hostName, ...identity }, request);
+    const { dialHost: host, port } = endpoint;
+    const credential = await this.#link.next(fresh, signal);
     signal.throwIfAborted();
+    this.credential = credential;
     this.stage = "opening the stream";
     const stream = await dial({ host, port, identity: credential.tls }, signal);
     if (signal.aborted) stream.destroy();

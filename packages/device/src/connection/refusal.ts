@@ -18,11 +18,13 @@ export type RefusedConnect = {
   wallMs: number;
   /** Unix milliseconds; `Infinity` when there is no token or its end is unknown. */
   tokenExpiresAtMs: number;
+  /** What is known of the device's clock being wrong. */
+  clockSkew: string | undefined;
 };
 
 /** CONNACK with a return code, in words a device owner can act on. */
 export function refusalError(returnCode: number, connect: RefusedConnect): IotError {
-  const { hostName, clientId, wallMs, tokenExpiresAtMs } = connect;
+  const { hostName, clientId, wallMs, tokenExpiresAtMs, clockSkew } = connect;
   const token =
     tokenExpiresAtMs === Infinity
       ? ""
@@ -30,7 +32,8 @@ export function refusalError(returnCode: number, connect: RefusedConnect): IotEr
   return new IotError(
     codes[returnCode] ?? "device.refused_unknown",
     `${hostName} refused ${clientId} with CONNACK ${returnCode} ` +
-      `(device clock ${new Date(wallMs).toISOString()}${token})`,
+      `(device clock ${new Date(wallMs).toISOString()}${token})` +
+      (clockSkew === undefined ? "" : `; ${clockSkew}`),
   );
 }
 

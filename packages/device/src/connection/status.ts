@@ -32,24 +32,33 @@ export type DeviceStatus =
       sessionPresent: boolean;
       /** When the token of this connection ends, by the device's clock; undefined with X.509. */
       tokenExpiresAt: Date | undefined;
-      /** What is wrong although connected: a subscription not granted, a renewal that has to be tried again. */
+      /**
+       * What is wrong although connected: a subscription not granted, a renewal that has to be tried again, a certificate that
+       * ends soon, another client with the same id.
+       */
       cause: IotError | undefined;
     }
   | {
       state: "renewing";
-      /** When the token in use ends, by the device's clock. */
-      tokenExpiresAt: Date;
+      /** When the token in use ends, by the device's clock; undefined with X.509. */
+      tokenExpiresAt: Date | undefined;
+      /** The token is about to end, or what the credential provider announced. */
+      why: string;
     }
   | {
       state: "waiting";
       /** Tries since the last connection. */
       attempt: number;
       nextAttemptAt: Date;
+      /** "slow" while the hub throttles or refuses, or another client takes the identity: waits are longer then. */
+      pace: "usual" | "slow";
+      /** Refusals in a row that no waiting heals; the option `retry.refusalsMax` says how many are enough. */
+      refusals: number;
       cause: IotError;
     }
   | { state: "closed" }
   | {
-      /** `connect()` gave up. */
+      /** The client gave up: `connect()` at its first failure or deadline, or later as the option `retry` says. */
       state: "failed";
       cause: IotError;
     };

@@ -1,18 +1,22 @@
-import { Backoff, ClientSession, sameIdentity } from "@hubwire/protocol";
-import type { ClientEffect, ErrorCode, IotError } from "@hubwire/protocol";
+import { ClientSession, sameIdentity } from "@hubwire/protocol";
+import type { ClientEffect, ConnectRequest, ErrorCode, IotError } from "@hubwire/protocol";
 import { Driver } from "@hubwire/transport";
 import type { CloseCause } from "@hubwire/transport";
 import type { Credential } from "../credentials/provider.ts";
 import type { Settings } from "../options/settings.ts";
 import type { Agenda, Machine } from "./agenda.ts";
 import { Attempt } from "./attempt.ts";
+import type { Opened } from "./attempt.ts";
+import { CredentialLink } from "./credential-link.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Provisioner } from "./provisioner.ts";
-import type { Opened } from "./attempt.ts";
+import { Recovery } from "./recovery.ts";
 import { attemptError, closeError, refusalError } from "./refusal.ts";
 import { Renewal } from "./renewal.ts";
 import type { DeviceStatus } from "./status.ts";
 import { TokenClock } from "./token-clock.ts";
+import type { TrialFailure } from "./trial.ts";
+import { Vigil } from "./vigil.ts";
 
 /** What the features of a device hear from its connection, in this order. */
 export interface UplinkOwner {
@@ -33,9 +37,11 @@ export interface UplinkOwner {
 
 /** Largest packet a hub sends: a 128 KB method payload, or 64 KB behind a 64 KB topic; with room to spare. */
 const packetBytesMax = 512 * 1024;
+/** How long a connection that is in doubt (the computer slept, the application asks) has to say anything at all. */
+const probeTimeoutMs = 5_000;
 
 /**
- * Keeps one device connected: tries, waits with back-off, tries again, for ever.
+ * Keeps one device connected: tries, waits as `Recovery` says, tries again, for ever unless told otherwise.
  *
  *     opening ──▶ handshake ──CONNACK 0──▶ up ──▶ waiting ──▶ opening …
  *                     ▲                     │
@@ -46,27 +52,37 @@ export class Uplink implements Machine {
   readonly #settings: Settings;
   readonly #agenda: Agenda;
   readonly #owner: UplinkOwner;
-  readonly #backoff: Backoff;
+  readonly #link: CredentialLink;
+  readonly #recovery: Recovery;
+  readonly #vigil: Vigil;
   #phase: "idle" | "provisioning" | "opening" | "handshake" | "up" | "waiting" | "over" = "idle";
   #status: DeviceStatus = { state: "connecting", attempt: 1, cause: undefined };
   /** The question to the provisioning service that is under way. */
   #asking: AbortController | undefined;
   #attempt: Attempt | undefined;
-  #attempts = 0;
-  #wasConnected = false;
   #fresh = false;
+  /** The handshake under way replaces a connection that was given up for it. */
+  #switching = false;
   #cause: IotError | undefined;
   /** What CONNACK said; the close that follows it says less. */
   #refused: IotError | undefined;
   #driver: Driver<ClientEffect> | undefined;
   #credential: Credential | undefined;
   #renewal: Renewal | undefined;
+  /** What to go back to when a renewal does not happen. */
+  #connectedStatus: DeviceStatus | undefined;
 
   constructor(settings: Settings, agenda: Agenda, owner: UplinkOwner) {
     this.#settings = settings;
     this.#agenda = agenda;
     this.#owner = owner;
-    this.#backoff = new Backoff(settings.reconnectDelay);
+    this.#link = new CredentialLink(settings);
+    this.#recovery = new Recovery(settings);
+    this.#vigil = new Vigil(settings, agenda, {
+      lostTime: () => this.#timeMoved(),
+      setBack: () => this.#timeMoved(),
+      networkChanged: () => this.#hasten(),
+    });
     this.session = new ClientSession({
       packetBytesMax,
       inflightMax: settings.maxInflight,
@@ -119,7 +135,15 @@ export class Uplink implements Machine {
   }
 
   start(): void {
+    this.#link.start(() => this.#credentialChanged());
     this.#try(this.#settings.clock.nowMs());
+  }
+
+  /** While waiting: tries now. While connected: finds out within seconds whether the connection lives. */
+  reconnectNow(): void {
+    const nowMs = this.#settings.clock.nowMs();
+    if (this.#phase === "waiting") this.#try(nowMs);
+    else this.#probe(nowMs);
   }
 
   /** Takes the connection for dead; the usual reconnect follows. */
@@ -144,7 +168,9 @@ export class Uplink implements Machine {
     this.#asking = undefined;
     this.#attempt?.abort();
     this.#attempt = undefined;
+    this.#vigil.watch(undefined, nowMs);
     this.#dropRenewal();
+    this.#link.close();
     driver?.apply(this.session.disconnect(nowMs));
     this.session.lost(nowMs);
     if (wasUp) this.#owner.disconnected(nowMs);
@@ -159,9 +185,9 @@ export class Uplink implements Machine {
       case "handshake":
         return this.#attempt?.deadlineMs ?? Infinity;
       case "waiting":
-        return this.#backoff.deadlineMs;
+        return this.#recovery.attemptAtMs;
       case "up":
-        return this.#renewal?.deadlineMs ?? Infinity;
+        return Math.min(this.#renewal?.deadlineMs ?? Infinity, this.#recovery.peaceAtMs);
       case "idle":
       case "provisioning":
       case "over":
@@ -172,13 +198,63 @@ export class Uplink implements Machine {
   tick(nowMs: number): void {
     if (nowMs < this.deadlineMs) return;
     if (this.#phase === "waiting") return this.#try(nowMs);
-    if (this.#phase === "up") return this.#renewal?.tick(nowMs);
+    if (this.#phase === "up") return this.#tickUp(nowMs);
     if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, this.#attempt.tooSlow);
   }
 
+  #tickUp(nowMs: number): void {
+    if (nowMs >= this.#recovery.peaceAtMs) {
+      this.#recovery.peace();
+      if (this.#status.state === "connected")
+        this.#setStatus({ ...this.#status, cause: undefined });
+    }
+    this.#renewal?.tick(nowMs);
+  }
+
+  #probe(nowMs: number): void {
+    if (!this.connected) return;
+    this.session.probe(nowMs, probeTimeoutMs);
+    this.touch();
+  }
+
+  /** Sleep, or a clock that was set: connections die unnoticed, tokens age, and what was refused may now be right. */
+  #timeMoved(): void {
+    const nowMs = this.#settings.clock.nowMs();
+    this.#settings.skew.forget();
+    if (this.#phase === "waiting") {
+      this.#recovery.hope();
+      return this.#hasten();
+    }
+    this.#probe(nowMs);
+    this.#renewal?.look(nowMs);
+  }
+
+  /** Soon, but not in the same moment as everybody who saw the same thing. */
+  #hasten(): void {
+    if (this.#phase !== "waiting") return;
+    const { clock, random, retry } = this.#settings;
+    this.#recovery.hasten(clock.nowMs() + Math.round(random() * retry.minMs));
+    this.#agenda.expect(this.#recovery.attemptAtMs);
+  }
+
+  #credentialChanged(): void {
+    const nowMs = this.#settings.clock.nowMs();
+    if (this.#phase === "waiting") {
+      this.#recovery.hope();
+      this.#recovery.hasten(nowMs);
+      return this.#agenda.expect(nowMs);
+    }
+    if (this.#phase === "up") this.#lookForNews(nowMs);
+  }
+
+  #lookForNews(nowMs: number): void {
+    const why = this.#link.newsSince(this.#credential as Credential);
+    if (why !== undefined) this.#renewal?.request(why, nowMs);
+  }
+
   #try(nowMs: number): void {
-    this.#backoff.started();
-    this.#attempts += 1;
+    this.#recovery.starting(nowMs);
+    this.#vigil.watch(undefined, nowMs);
     const { provisioner } = this.#settings;
     if (provisioner?.due === true) return this.#provision(provisioner);
     this.#open(nowMs);
@@ -190,7 +266,11 @@ export class Uplink implements Machine {
     const asking = new AbortController();
     this.#phase = "provisioning";
     this.#asking = asking;
-    this.#setStatus({ state: "provisioning", attempt: this.#attempts, cause: this.#cause });
+    this.#setStatus({
+      state: "provisioning",
+      attempt: this.#recovery.attempts,
+      cause: this.#cause,
+    });
     provisioner.assign(asking.signal).then(
       (endpoint) => {
         if (this.#asking !== asking) return;
@@ -201,7 +281,7 @@ export class Uplink implements Machine {
       (error: unknown) => {
         if (this.#asking !== asking) return;
         this.#asking = undefined;
-        this.#down(attemptError(error), clock.nowMs());
+        this.#down(attemptError(error), undefined, clock.nowMs());
       },
     );
   }
@@ -215,7 +295,7 @@ export class Uplink implements Machine {
   #open(nowMs: number): void {
     this.#phase = "opening";
     const attempt = this.#newAttempt(nowMs);
-    this.#setStatus({ state: "connecting", attempt: this.#attempts, cause: this.#cause });
+    this.#setStatus({ state: "connecting", attempt: this.#recovery.attempts, cause: this.#cause });
     attempt.open(this.#fresh).then(
       (opened) => {
         if (this.#attempt === attempt) this.#handshake(attempt, opened);
@@ -226,24 +306,19 @@ export class Uplink implements Machine {
   }
 
   #newAttempt(nowMs: number): Attempt {
-    const attempt = new Attempt(this.#settings, nowMs);
+    const attempt = new Attempt(this.#settings, this.#link, nowMs);
     this.#attempt = attempt;
     this.#agenda.expect(attempt.deadlineMs);
     return attempt;
   }
 
   #handshake(attempt: Attempt, opened: Opened): void {
-    const { clock, endpoint, cleanSession, keepAliveS, receiveMax } = this.#settings;
-    const { clientId, username } = endpoint;
+    const { clock, receiveMax } = this.#settings;
     attempt.stage = "waiting for CONNACK";
     this.#refused = undefined;
     this.#phase = "handshake";
     this.#credential = opened.credential;
-    const { password } = opened.credential;
-    this.session.connect(
-      { clientId, username, password, cleanSession, keepAliveS, will: undefined },
-      clock.nowMs(),
-    );
+    this.session.connect(this.#request(opened), clock.nowMs());
     const driver: Driver<ClientEffect> = new Driver<ClientEffect>({
       session: this.session,
       stream: opened.stream,
@@ -263,11 +338,19 @@ export class Uplink implements Machine {
     driver.start();
   }
 
+  #request({ credential }: Opened): ConnectRequest {
+    const { endpoint, cleanSession, keepAliveS } = this.#settings;
+    const { clientId, username } = endpoint;
+    const { password } = credential;
+    return { clientId, username, password, cleanSession, keepAliveS, will: undefined };
+  }
+
   #onEffects(effects: readonly ClientEffect[]): void {
     const nowMs = this.#settings.clock.nowMs();
     for (const effect of effects) {
       if (effect.type === "connected") this.#connected(effect.sessionPresent, nowMs);
-      else if (effect.type === "refused") this.#refused = this.#refusal(effect.returnCode);
+      else if (effect.type === "refused")
+        this.#refused = this.#refusal(effect.returnCode, this.#credential);
       else if (effect.type !== "close") this.#owner.effect(effect, nowMs);
     }
     if (!this.connected) return;
@@ -280,40 +363,67 @@ export class Uplink implements Machine {
     const credential = this.#credential as Credential;
     this.#phase = "up";
     this.#attempt = undefined;
-    this.#attempts = 0;
-    this.#wasConnected = true;
+    if (this.#switching) this.#settings.stats.renewals += 1;
+    this.#switching = false;
     this.#fresh = false;
     this.#cause = undefined;
-    this.#backoff.succeeded(nowMs);
+    this.#recovery.connected(nowMs);
     this.#settings.provisioner?.connected();
     this.#renewal = this.#newRenewal(credential, wallMs, nowMs);
+    this.#vigil.watch("connected", nowMs);
+    this.#agenda.expect(this.#recovery.peaceAtMs);
     this.#owner.connected(nowMs);
-    const { expiresAtMs } = credential;
     this.#setStatus({
       state: "connected",
       since: new Date(wallMs),
       sessionPresent,
-      tokenExpiresAt: expiresAtMs === Infinity ? undefined : new Date(expiresAtMs),
-      cause: undefined,
+      tokenExpiresAt: dateOf(credential.expiresAtMs),
+      cause: this.#recovery.dispute,
     });
+    this.#link.outcome(credential, undefined);
+    if (this.connected) this.#lookForNews(nowMs);
   }
 
   #newRenewal(credential: Credential, wallMs: number, nowMs: number): Renewal {
     const token = new TokenClock(credential, this.#settings.tokenRenewBeforeS, wallMs, nowMs);
     const { session } = this;
     const owner = this.#owner;
-    return new Renewal(this.#settings, this.#agenda, token, {
+    return new Renewal(this.#settings, this.#agenda, this.#link, token, {
       get requestsOpen() {
         return owner.requestsOpen;
       },
       get inflight() {
         return session.inflight;
       },
-      renewing: () =>
-        this.#setStatus({ state: "renewing", tokenExpiresAt: new Date(token.expiresAtMs) }),
-      failed: (cause) => this.note(cause),
+      renewing: (why) => {
+        const tokenExpiresAt = dateOf(token.expiresAtMs);
+        this.#connectedStatus = this.#status;
+        this.#setStatus({ state: "renewing", tokenExpiresAt, why });
+      },
+      failed: (cause) => this.#renewalFailed(cause),
+      request: (opened) => this.#request(opened),
+      trialError: (opened, failure) => this.#trialError(opened, failure),
       switchTo: (opened) => this.#switchTo(opened),
     });
+  }
+
+  /** The connection in use goes on; if it ended meanwhile, that is what has to be dealt with. */
+  #renewalFailed(cause: IotError): void {
+    const { clock } = this.#settings;
+    if (this.#driver === undefined) {
+      this.#dropRenewal();
+      return this.#down(cause, undefined, clock.nowMs());
+    }
+    if (this.#status.state === "renewing" && this.#connectedStatus?.state === "connected") {
+      this.#setStatus({ ...this.#connectedStatus, cause });
+      this.#owner.turn(clock.nowMs());
+    } else this.note(cause);
+  }
+
+  #trialError({ credential }: Opened, failure: TrialFailure): IotError {
+    return "returnCode" in failure
+      ? this.#refusal(failure.returnCode, credential)
+      : closeError(failure.cause, false);
   }
 
   #switchTo(opened: Opened): void {
@@ -322,19 +432,21 @@ export class Uplink implements Machine {
     this.#renewal = undefined;
     this.#driver = undefined;
     this.#phase = "handshake";
+    this.#switching = true;
     old?.apply(this.session.disconnect(nowMs));
-    this.#owner.disconnected(nowMs);
+    if (old !== undefined) this.#owner.disconnected(nowMs);
     this.#handshake(this.#newAttempt(nowMs), opened);
   }
 
-  #refusal(returnCode: number): IotError {
-    const { endpoint, clock } = this.#settings;
+  #refusal(returnCode: number, credential: Credential | undefined): IotError {
+    const { endpoint, clock, skew } = this.#settings;
     const { hostName, clientId } = endpoint;
     return refusalError(returnCode, {
       hostName,
       clientId,
       wallMs: clock.wallMs(),
-      tokenExpiresAtMs: this.#credential?.expiresAtMs ?? Infinity,
+      tokenExpiresAtMs: credential?.expiresAtMs ?? Infinity,
+      clockSkew: skew.words,
     });
   }
 
@@ -343,11 +455,14 @@ export class Uplink implements Machine {
     const wasUp = this.#phase === "up";
     this.session.lost(nowMs);
     this.#driver = undefined;
-    this.#dropRenewal();
     if (wasUp) this.#owner.disconnected(nowMs);
+    // The hub closes the old connection because it takes the new one, and CONNACK is on its way.
+    if (this.#renewal?.trying === true) return;
+    this.#dropRenewal();
     const error = this.#refused ?? closeError(cause, wasUp);
     if (!wasUp) this.#settings.provisioner?.failed(error);
-    this.#down(error, nowMs);
+    if (!wasUp) this.#link.outcome(this.#credential, error);
+    this.#down(error, wasUp ? cause : undefined, nowMs);
   }
 
   #attemptFailed(attempt: Attempt, error: IotError): void {
@@ -359,21 +474,29 @@ export class Uplink implements Machine {
     driver?.destroy(error.code, error.message);
     this.session.lost(nowMs);
     this.#settings.provisioner?.failed(error);
-    this.#down(error, nowMs);
+    this.#link.outcome(driver === undefined ? attempt.credential : this.#credential, error);
+    this.#down(error, undefined, nowMs);
   }
 
-  #down(cause: IotError, nowMs: number): void {
-    const { failFast, clock, random } = this.#settings;
+  /** @param lost how an established connection ended; undefined when an attempt failed */
+  #down(error: IotError, lost: CloseCause | undefined, nowMs: number): void {
+    const { clock } = this.#settings;
     this.#attempt = undefined;
+    this.#fresh = error.code === "device.refused_not_authorized";
+    // A new token, refused: what worked until now may still do, so it is asked for at once.
+    const hopeful = this.#link.standby || (this.#switching && this.#fresh);
+    this.#switching = false;
+    const verdict = this.#recovery.ended({ cause: error, lost, hopeful }, nowMs);
+    const { cause } = verdict;
     this.#cause = cause;
-    this.#fresh = cause.code === "device.refused_not_authorized";
-    const mayHeal = cause.retryable || this.#settings.provisioner?.mayHeal(cause) === true;
-    if (!this.#wasConnected && failFast && !mayHeal) return this.close(cause);
+    if (verdict.what === "give up") return this.close(cause);
+    const { waitMs, pace } = verdict;
+    const { attempts: attempt, refusals } = this.#recovery;
     this.#phase = "waiting";
-    const waitMs = this.#backoff.failed(nowMs, random());
     this.#agenda.expect(nowMs + waitMs);
+    this.#vigil.watch("waiting", nowMs);
     const nextAttemptAt = new Date(clock.wallMs() + waitMs);
-    this.#setStatus({ state: "waiting", attempt: this.#attempts, nextAttemptAt, cause });
+    this.#setStatus({ state: "waiting", attempt, nextAttemptAt, pace, refusals, cause });
   }
 
   #dropRenewal(): void {
@@ -386,3 +509,6 @@ export class Uplink implements Machine {
     this.#owner.statusChanged(status);
   }
 }
+
+const dateOf = (wallMs: number): Date | undefined =>
+  wallMs === Infinity ? undefined : new Date(wallMs);

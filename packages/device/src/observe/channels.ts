@@ -27,7 +27,7 @@ export type DeviceEvents = {
   /** One attempt to connect failed. */
   connectFailed: { device: DeviceRef; attempt: number; cause: IotError };
   /** A credential is being replaced: `connected` with `renewed` follows. */
-  renewal: { device: DeviceRef; expiresAt: Date };
+  renewal: { device: DeviceRef; expiresAt: Date | undefined };
   /** Another client seems to use this identity. */
   kicked: { device: DeviceRef };
   /** A telemetry message was given to the connection. */

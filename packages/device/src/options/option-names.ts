@@ -14,6 +14,7 @@ const known: ReadonlySet<string> = new Set([
   "username",
   "password",
   "reconnectDelay",
+  "retry",
   "qos",
   "apiVersion",
   "modelId",
@@ -38,6 +39,7 @@ const known: ReadonlySet<string> = new Set([
   "clock",
   "openStream",
   "random",
+  "networkSignature",
 ]);
 
 /** The connection guide's names, and what people try: the name here, and what else is different. */

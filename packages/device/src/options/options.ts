@@ -1,5 +1,6 @@
 import type { Clock, OpenStream, PinOptions, ProxyOption, Transport } from "@hubwire/transport";
 import type { C2dHandler } from "../c2d/c2d-message.ts";
+import type { RetryOptions } from "../connection/retry.ts";
 import type { DeviceStatus } from "../connection/status.ts";
 import type { ClientCertificate, Credentials, Pem } from "../credentials/credentials.ts";
 import type { RateLimit } from "../limits/rate-limit.ts";
@@ -77,8 +78,17 @@ export type DeviceOptions = {
   username?: string;
   /** "password". Computed from the credentials; a given one is used as it is and never renewed. */
   password?: string;
-  /** "reconnect_delay": waits are random between `minMs` 1000 and a bound that doubles up to `maxMs` 30000. */
+  /**
+   * "reconnect_delay": waits are random between `minMs` 1000 and a bound that doubles up to `maxMs` 30000. Another name for
+   * two fields of `retry`; pass one of the two.
+   */
   reconnectDelay?: { minMs?: number; maxMs?: number };
+  /**
+   * How the client comes back after a connection ended or could not be made: for ever, with back-off and full jitter from 1
+   * to 30 seconds, unless told otherwise here. It tries at once, whatever the wait, when a new credential is there, when
+   * `reconnectNow()` is called, and (within a second) when the computer's network addresses changed or its clock jumped.
+   */
+  retry?: RetryOptions;
   /** "max_inflight_messages", 20, 1 to 1000: QoS 1 messages sent and not yet acknowledged. */
   maxInflight?: number;
   /**
@@ -208,6 +218,12 @@ export type DeviceOptions = {
   openStream?: OpenStream;
   /** For simulation: numbers in [0, 1). */
   random?: () => number;
+  /**
+   * For simulation, and where the list of network interfaces says nothing: names the network this computer is on, empty for
+   * none. Looked at every three seconds while waiting; a change makes the client try at once. The addresses in
+   * `os.networkInterfaces()`; nothing when `clock` is given.
+   */
+  networkSignature?: () => string;
 };
 
 /** What `connect` takes. */

@@ -3,7 +3,10 @@ import { formatMqttUsername } from "@hubwire/protocol";
 import { systemClock } from "@hubwire/transport";
 import type { Clock, Dial } from "@hubwire/transport";
 import { invalid, isIotError } from "../calls/errors.ts";
+import { ClockSkew } from "../connection/clock-skew.ts";
 import type { Endpoint } from "../connection/endpoint.ts";
+import { retryPolicy } from "../connection/retry.ts";
+import { systemNetwork } from "../connection/vigil.ts";
 import { rotatable } from "../credentials/rotate.ts";
 import { gateOf } from "../limits/gate-options.ts";
 import { Counters } from "../observe/stats.ts";
@@ -56,7 +59,11 @@ export function resolveOptions(options: ConnectOptions): Settings {
     random,
     keepAliveS: numberOption("keepAliveS", options.keepAliveS),
     cleanSession: options.cleanSession ?? false,
-    reconnectDelay: reconnectDelay(options),
+    retry: retryPolicy(options.retry, options.reconnectDelay),
+    skew: new ClockSkew(),
+    // A simulation has its own idea of a network.
+    networkSignature:
+      options.networkSignature ?? (options.clock === undefined ? systemNetwork : undefined),
     maxInflight: numberOption("maxInflight", options.maxInflight),
     retryIntervalMs: numberOption("retryIntervalMs", options.retryIntervalMs),
     qos,
@@ -92,13 +99,6 @@ function checkProtocol(protocol: unknown): void {
   throw invalid(
     `protocol is 3.1.1 (level 4), not ${JSON.stringify(protocol)}: IoT Hub speaks no other version of MQTT`,
   );
-}
-
-function reconnectDelay(options: ConnectOptions): { minMs: number; maxMs: number } {
-  const { minMs = 1_000, maxMs = 30_000 } = options.reconnectDelay ?? {};
-  checkNumber("reconnectDelay.minMs", minMs, 1, 3_600_000);
-  checkNumber("reconnectDelay.maxMs", maxMs, minMs, 3_600_000);
-  return { minMs, maxMs };
 }
 
 /** Which hub, as which device. */

@@ -1,6 +1,8 @@
 import type { Clock, Dial } from "@hubwire/transport";
+import type { ClockSkew } from "../connection/clock-skew.ts";
 import type { Endpoint } from "../connection/endpoint.ts";
 import type { Provisioner } from "../connection/provisioner.ts";
+import type { RetryPolicy } from "../connection/retry.ts";
 import type { CredentialProvider } from "../credentials/provider.ts";
 import type { Rotate } from "../credentials/rotate.ts";
 import type { SendGate } from "../limits/send-gate.ts";
@@ -20,7 +22,11 @@ export type Settings = {
   random: () => number;
   keepAliveS: number;
   cleanSession: boolean;
-  reconnectDelay: { minMs: number; maxMs: number };
+  retry: RetryPolicy;
+  /** Whoever sees a time the server gave tells it. */
+  skew: ClockSkew;
+  /** Names the network addresses of this computer; undefined where there is nothing to look at. */
+  networkSignature: (() => string) | undefined;
   maxInflight: number;
   retryIntervalMs: number;
   qos: 0 | 1;

@@ -203,6 +203,16 @@ export class ClientSession implements Session<ClientEffect> {
     this.#messages.released(receipt);
   }
 
+  /**
+   * Asks whether the connection still lives: writes PINGREQ; when nothing at all arrives within `timeoutMs`, the session
+   * closes with `mqtt.ping_timeout`. For whoever has a reason to doubt it before keep alive does.
+   */
+  probe(nowMs: number, timeoutMs: number): void {
+    if (this.#state !== "open") return;
+    encodeEmpty(this.#out, PacketType.pingreq);
+    this.#keepAlive.probe(nowMs, timeoutMs);
+  }
+
   snapshot(): ClientSnapshot {
     return this.#outstanding.snapshot();
   }

@@ -11,6 +11,8 @@ export class KeepAlive {
   #lastReceivedMs: number;
   /** When the open PINGREQ was sent, or Infinity. */
   #pingSentMs = Infinity;
+  /** Until then something has to arrive, because somebody doubts the connection. */
+  #probeDeadMs = Infinity;
 
   /** @param intervalMs `Infinity` for no keep alive */
   constructor(intervalMs: number, pingTimeoutMs: number, nowMs: number) {
@@ -26,6 +28,14 @@ export class KeepAlive {
 
   received(nowMs: number): void {
     this.#lastReceivedMs = nowMs;
+    this.#probeDeadMs = Infinity;
+  }
+
+  /** A PINGREQ is sent now, and anything at all has to come back in time; a probe under way is not put off. */
+  probe(nowMs: number, timeoutMs: number): void {
+    this.#lastSentMs = nowMs;
+    if (this.#pingSentMs === Infinity) this.#pingSentMs = nowMs;
+    this.#probeDeadMs = Math.min(this.#probeDeadMs, nowMs + timeoutMs);
   }
 
   pingresp(): void {
@@ -41,7 +51,8 @@ export class KeepAlive {
   }
 
   get #deadMs(): number {
-    return Math.max(this.#pingSentMs, this.#lastReceivedMs) + this.#pingTimeoutMs;
+    const pingDeadMs = Math.max(this.#pingSentMs, this.#lastReceivedMs) + this.#pingTimeoutMs;
+    return Math.min(pingDeadMs, this.#probeDeadMs);
   }
 
   get deadlineMs(): number {

@@ -54,6 +54,27 @@ describe("back-off", () => {
     expect(backoff.failed(0, NEARLY_ONE)).toBe(2000);
   });
 
+  test("the slow pace starts at four times the floor, ends at its own ceiling, and takes no success for stability", () => {
+    const highest = new Backoff({ slowMaxMs: 100_000 });
+    const waits = [1, 2, 3, 4, 5, 6].map(() => highest.failed(0, NEARLY_ONE, "slow"));
+    expect(waits).toEqual([8000, 16000, 32000, 64000, 100_000, 100_000]);
+    highest.succeeded(1_000);
+    expect(highest.failed(1_000_000, 0, "slow")).toBe(4000);
+    expect(highest.failures).toBe(7);
+    expect(new Backoff({ maxMs: 2_000 }).failed(0, NEARLY_ONE, "slow")).toBe(8_000);
+  });
+
+  test("a waiting try can be hastened, never put off", () => {
+    const backoff = new Backoff();
+    backoff.hasten(10);
+    expect(backoff.deadlineMs).toBe(Infinity);
+    backoff.failed(0, NEARLY_ONE);
+    backoff.hasten(5_000);
+    expect(backoff.deadlineMs).toBe(2000);
+    backoff.hasten(500);
+    expect(backoff.deadlineMs).toBe(500);
+  });
+
   test("any history and any randomness keep the wait within bounds", () => {
     const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
     const options = fc.record({ minMs: fc.nat(10_000), maxMs: fc.nat(100_000) });

@@ -58,6 +58,19 @@ export const deviceErrors = group({
     remedy:
       "Nothing: the client reconnects. If it happens right after each connect, look for a second client with the same device id, or for a topic the hub does not serve in its tier.",
   },
+  "device.kicked_out": {
+    retryable: true,
+    summary:
+      "Again and again the hub closed a fresh connection without a word: as it seems, another client connects with the same device id.",
+    remedy:
+      "Find the second client: a second process, a copied image, a test with a real connection string. A hub lets one connection per identity live, so give each its own id. If there is none, look for a publish the hub does not take in its tier, or a spent daily quota: the hub closes without a word for these too.",
+  },
+  "device.gave_up": {
+    retryable: false,
+    summary: "The client stopped trying to connect, as the option retry told it to.",
+    remedy:
+      "Read the cause; make a new client, or raise retry.budgetMs, retry.attemptsMax or what retry.shouldRetry allows. Without them a client tries for ever.",
+  },
   "device.ack_timeout": {
     retryable: true,
     summary:
