@@ -24,8 +24,16 @@ import type { DeviceStats } from "./observe/stats.ts";
 import { checkNumber } from "./options/bounds.ts";
 import type { ConnectOptions } from "./options/options.ts";
 import type { Settings } from "./options/settings.ts";
-import type { TelemetryBody, TelemetryOptions } from "./telemetry/telemetry-options.ts";
+import type { MessageStore } from "./outbox/store.ts";
+import { sendAll } from "./telemetry/send-all.ts";
+import type { SendAllOptions, SendAllResult, TelemetrySource } from "./telemetry/send-all.ts";
+import type {
+  TelemetryBody,
+  TelemetryMessage,
+  TelemetryOptions,
+} from "./telemetry/telemetry-options.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
+import type { Enqueued } from "./telemetry/telemetry.ts";
 import { Desired } from "./twin/desired.ts";
 import { readTwin } from "./twin/twin.ts";
 import type { DesiredChange, Twin } from "./twin/twin.ts";
@@ -70,7 +78,7 @@ export class DeviceClient implements AsyncDisposable {
   #closePromise: Promise<void> | undefined;
 
   /** @internal Use `connect`. */
-  constructor(settings: Settings, options: ConnectOptions) {
+  constructor(settings: Settings, options: ConnectOptions, store?: MessageStore) {
     this.#settings = settings;
     this.#onStatus = options.onStatus;
     this.#news = new StatusNews(settings.stats);
@@ -82,7 +90,7 @@ export class DeviceClient implements AsyncDisposable {
     this.#uplink = uplink;
     this.#subscriptions = subscriptions;
     this.#requests = requests;
-    this.#telemetry = new Telemetry(settings, uplink, this.#agenda);
+    this.#telemetry = new Telemetry(settings, uplink, this.#agenda, store);
     this.#inbox = new Inbox(settings, uplink, subscriptions, options.onMessage);
     this.#methods = new Methods(settings, uplink, subscriptions, options.methods ?? {});
     this.#desired = new Desired(settings, subscriptions, requests, this.#agenda);
@@ -183,6 +191,46 @@ export class DeviceClient implements AsyncDisposable {
     const refused = this.#settings.gate.refusal("telemetry", 0);
     if (refused !== undefined) return Promise.reject(refused);
     return this.#telemetry.send(body, options);
+  }
+
+  /**
+   * Puts a message into the outbox: resolves as soon as it is safe there, with a durable outbox once it is on disk. The client
+   * sends it when it can, again after a restart too, and keeps it until the hub acknowledged. `timeoutMs` and `signal` end the
+   * call, not the message; `ttlMs` ends the message.
+   * @throws IotError `device.queue_full`, `device.dropped_newest`, `device.dropped_priority`, `device.message_too_large`,
+   *   `device.outbox_disk_full`, `device.outbox_unavailable`, `call.timeout`, `call.aborted`, `client.closed`,
+   *   `argument.invalid`, `topic.*`
+   */
+  enqueue(body: TelemetryBody, options?: TelemetryOptions): Promise<Enqueued> {
+    if (this.#closePromise !== undefined) return Promise.reject(closed("enqueue"));
+    return this.#telemetry.enqueue(body, options);
+  }
+
+  /**
+   * Sends several messages, in order; on the wire each is a message of its own. All are checked, and there is room for all,
+   * before the first is taken. Resolves when the hub acknowledged the last; rejects with the first that fails, and then others
+   * may have been sent.
+   * @throws IotError as `sendTelemetry`
+   */
+  sendTelemetryBatch(
+    messages: readonly TelemetryMessage[],
+    options?: CallOptions,
+  ): Promise<void> {
+    if (this.#closePromise !== undefined) return Promise.reject(closed("sendTelemetryBatch"));
+    return this.#telemetry.sendBatch(messages, options);
+  }
+
+  /**
+   * Sends everything an iterable gives, and asks it for more only when there is room: a slow hub slows the source down.
+   * Resolves when the source has ended and all of it is acknowledged (or, with `until: "accepted"`, safe in the outbox).
+   * Rejects with the first failure; the source is told to stop then.
+   *
+   *     await client.sendAll(readings(), { until: "accepted" });
+   * @throws IotError as `sendTelemetry` or `enqueue`, but for `device.queue_full`; what the source throws
+   */
+  sendAll(source: TelemetrySource, options?: SendAllOptions): Promise<SendAllResult> {
+    if (this.#closePromise !== undefined) return Promise.reject(closed("sendAll"));
+    return sendAll(this.#telemetry, this.#settings, source, options);
   }
 
   /**
@@ -291,6 +339,7 @@ export class DeviceClient implements AsyncDisposable {
   async #close(options: CallOptions): Promise<void> {
     const { timeoutMs = closeTimeoutMs, signal } = options;
     const { clock } = this.#settings;
+    this.#telemetry.closing();
     if (!isFinal(this.#uplink.status)) {
       checkNumber("timeoutMs", timeoutMs, 0, 86_400_000);
       const closing = new PendingCall<void>("close()", clock.nowMs(), timeoutMs, signal);
@@ -302,6 +351,7 @@ export class DeviceClient implements AsyncDisposable {
     }
     // By then the driver has given DISCONNECT to the socket.
     await new Promise<void>((resolve) => clock.endOfTurn(resolve));
+    await this.#telemetry.closed();
   }
 
   /** Nothing is under way any more, so a `close` need not wait longer. */
@@ -354,7 +404,7 @@ export class DeviceClient implements AsyncDisposable {
   }
 
   #effect(effect: ClientEffect, nowMs: number): void {
-    if (effect.type === "published") this.#telemetry.acknowledged(effect.packetId);
+    if (effect.type === "published") this.#telemetry.acknowledged(effect.packetId, nowMs);
     else if (effect.type === "message") this.#message(effect);
     else if (effect.type === "subscribed") {
       this.#subscriptions.subscribed(effect.packetId, effect.granted, nowMs);

@@ -1,6 +1,7 @@
 import { DeviceClient, openClient } from "./client.ts";
 import { readSecret } from "./credentials/secret.ts";
 import type { ConnectOptions } from "./options/options.ts";
+import type { MessageStore } from "./outbox/store.ts";
 import { resolveOptions } from "./options/resolve.ts";
 import type { Settings } from "./options/settings.ts";
 
@@ -14,7 +15,8 @@ import type { Settings } from "./options/settings.ts";
  * `failFast: false`; at once when the options are wrong. With `waitForConnection: false` it resolves at once and connects in
  * the background.
  * @throws IotError `argument.invalid`, `connection_string.*`, `sas.*`, `device.refused_*`, `device.connect_timeout`,
- *   `device.token_*`, `device.certificate_*`, `secret.*`, `transport.*`, `provisioning.*`, `call.aborted`
+ *   `device.token_*`, `device.certificate_*`, `secret.*`, `transport.*`, `provisioning.*`, `call.aborted`, and with a
+ *   durable outbox `device.outbox_*`
  */
 export async function connect(options: ConnectOptions): Promise<DeviceClient> {
   const { connectionString } = options;
@@ -22,8 +24,25 @@ export async function connect(options: ConnectOptions): Promise<DeviceClient> {
     typeof connectionString === "object" && connectionString !== null
       ? { ...options, connectionString: await readSecret(connectionString) }
       : options;
-  const client = new DeviceClient(await settingsOf(ready), ready);
-  return openClient(client, options.signal);
+  const settings = await settingsOf(ready);
+  const store = await storeOf(settings);
+  const client = new DeviceClient(settings, ready, store);
+  try {
+    return await openClient(client, options.signal);
+  } catch (error) {
+    // The directory is free again when the caller hears of it.
+    if (store !== undefined) await client.close();
+    throw error;
+  }
+}
+
+/** The durable outbox is opened first: what it cannot keep is never accepted. */
+async function storeOf(settings: Settings): Promise<MessageStore | undefined> {
+  const { durable } = settings.outbox;
+  if (durable === undefined) return undefined;
+  const { clock, random } = settings;
+  const { openOutbox } = await import("./outbox/open.ts");
+  return openOutbox({ ...durable, clock, random });
 }
 
 async function settingsOf(options: ConnectOptions): Promise<Settings> {

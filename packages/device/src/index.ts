@@ -43,7 +43,20 @@ export type { HistogramSnapshot } from "./observe/histogram.ts";
 export type { DeviceEventName, DeviceEvents, DeviceRef } from "./observe/channels.ts";
 export type { C2dHandler, C2dMessage } from "./c2d/c2d-message.ts";
 export type { MethodHandler, MethodRequest, MethodResponse } from "./methods/method.ts";
-export type { TelemetryBody, TelemetryOptions } from "./telemetry/telemetry-options.ts";
+export type { SendAllOptions, SendAllResult, TelemetrySource } from "./telemetry/send-all.ts";
+export type { Enqueued } from "./telemetry/telemetry.ts";
+export type {
+  TelemetryBody,
+  TelemetryMessage,
+  TelemetryOptions,
+} from "./telemetry/telemetry-options.ts";
+export type { Priority } from "./telemetry/priority.ts";
+export type {
+  DroppedMessage,
+  OutboxBounds,
+  OutboxOptions,
+  WhenFull,
+} from "./outbox/outbox-options.ts";
 export type { DesiredChange, Twin } from "./twin/twin.ts";
 export type { CallOptions } from "./calls/pending-call.ts";
 export { IotError } from "@hubwire/protocol";

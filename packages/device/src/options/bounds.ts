@@ -23,6 +23,12 @@ export const numberOptions = {
   callTimeoutMs: { min: 1, max: 86_400_000, preset: 60_000, why: "" },
   queueMessagesMax: { min: 1, max: 10_000_000, preset: 10_000, why: "" },
   queueBytesMax: { min: 1_024, max: 2 ** 40, preset: 32 * 1024 * 1024, why: "" },
+  drainRate: {
+    min: 1,
+    max: 1_000_000,
+    preset: 1_000,
+    why: "a hub takes a few hundred to a few thousand messages per second from all its devices",
+  },
   receiveMax: { min: 1, max: 10_000, preset: 128, why: "" },
   methodsConcurrentMax: { min: 1, max: 10_000, preset: 100, why: "" },
   methodTimeoutMs: { min: 1, max: 86_400_000, preset: 300_000, why: "" },

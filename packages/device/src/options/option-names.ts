@@ -16,6 +16,8 @@ const known: ReadonlySet<string> = new Set([
   "reconnectDelay",
   "retry",
   "qos",
+  "outbox",
+  "messageIds",
   "apiVersion",
   "modelId",
   "tokenRenewBeforeS",

@@ -5,6 +5,7 @@ import type { DeviceStatus } from "../connection/status.ts";
 import type { ClientCertificate, Credentials, Pem } from "../credentials/credentials.ts";
 import type { RateLimit } from "../limits/rate-limit.ts";
 import type { Secret } from "../credentials/secret.ts";
+import type { OutboxOptions } from "../outbox/outbox-options.ts";
 import type { MethodHandler } from "../methods/method.ts";
 import type { ProvisioningOptions } from "../provisioning/provisioning-options.ts";
 
@@ -144,10 +145,26 @@ export type DeviceOptions = {
   failFast?: boolean;
   /** How long calls wait that bring no `timeoutMs` of their own, 60000. */
   callTimeoutMs?: number;
-  /** Telemetry that may wait to be sent, in messages, 10000. */
+  /** Telemetry that may wait to be sent from memory, in messages, 10000. */
   queueMessagesMax?: number;
-  /** Telemetry that may wait to be sent, in bytes of body and topic, 32 MiB. */
+  /** Telemetry that may wait to be sent from memory, in bytes of body and topic, 32 MiB. */
   queueBytesMax?: number;
+  /**
+   * Where telemetry waits that cannot be sent yet: in memory (default), or on disk, where it survives a restart, a crash and a
+   * power loss. Also what happens when it is full.
+   */
+  outbox?: OutboxOptions;
+  /**
+   * Messages per second, 1 to 1,000,000, at which leaves what was accepted while there was no connection; by default 1000 with
+   * a durable outbox, without limit in memory. At most one second's worth leaves at once. It keeps devices that come back
+   * together from spending the hub's quota on the past.
+   */
+  drainRate?: number;
+  /**
+   * "auto": messages without an id are given one (UUID version 7), so that receivers recognise those that come twice; costs 44
+   * bytes a message. "given": only what the caller gives. Default: "auto" with a durable outbox, else "given".
+   */
+  messageIds?: "auto" | "given";
   /**
    * Cloud-to-device messages held and not yet completed, 128. Above it reading from the connection stops, acknowledgements
    * included, until some are completed; IoT Hub queues at most 50 per device, so that only a broken hub gets there.

@@ -10,6 +10,7 @@ import { systemNetwork } from "../connection/vigil.ts";
 import { rotatable } from "../credentials/rotate.ts";
 import { gateOf } from "../limits/gate-options.ts";
 import { Counters } from "../observe/stats.ts";
+import { outboxSettings } from "../outbox/outbox-settings.ts";
 import { deviceRef } from "../observe/status-news.ts";
 import { version } from "../version.ts";
 import { checkNumber, numberOption } from "./bounds.ts";
@@ -76,6 +77,7 @@ export function resolveOptions(options: ConnectOptions): Settings {
     queueMessagesMax: numberOption("queueMessagesMax", options.queueMessagesMax),
     queueBytesMax: numberOption("queueBytesMax", options.queueBytesMax),
     receiveMax: numberOption("receiveMax", options.receiveMax),
+    ...outboxOf(options),
     methodsConcurrentMax: numberOption("methodsConcurrentMax", options.methodsConcurrentMax),
     methodTimeoutMs: numberOption("methodTimeoutMs", options.methodTimeoutMs),
     messageTimeoutMs,
@@ -83,6 +85,27 @@ export function resolveOptions(options: ConnectOptions): Settings {
     onError: options.onError ?? warn,
     stats,
     gate: gateOf(options, { clock, random, stats }),
+  };
+}
+
+function outboxOf(
+  options: ConnectOptions,
+): Pick<Settings, "outbox" | "drainRate" | "messageIds" | "idRandom"> {
+  const outbox = outboxSettings(options.outbox, {
+    messagesMax: numberOption("queueMessagesMax", options.queueMessagesMax),
+    bytesMax: numberOption("queueBytesMax", options.queueBytesMax),
+  });
+  const isDurable = outbox.durable !== undefined;
+  const drainRate = numberOption("drainRate", options.drainRate);
+  const messageIds = options.messageIds ?? (isDurable ? "auto" : "given");
+  if (messageIds !== "auto" && messageIds !== "given") {
+    throw invalid(`messageIds is auto or given, not ${String(messageIds)}`);
+  }
+  return {
+    outbox,
+    drainRate: options.drainRate === undefined && !isDurable ? Infinity : drainRate,
+    messageIds,
+    idRandom: options.random,
   };
 }
 

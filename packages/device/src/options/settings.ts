@@ -7,6 +7,7 @@ import type { CredentialProvider } from "../credentials/provider.ts";
 import type { Rotate } from "../credentials/rotate.ts";
 import type { SendGate } from "../limits/send-gate.ts";
 import type { Counters } from "../observe/stats.ts";
+import type { OutboxSettings } from "../outbox/outbox-settings.ts";
 
 /** The options after checking: everything filled in, nothing contradictory. */
 export type Settings = {
@@ -39,6 +40,12 @@ export type Settings = {
   queueMessagesMax: number;
   queueBytesMax: number;
   receiveMax: number;
+  outbox: OutboxSettings;
+  /** Messages per second; Infinity for no limit. */
+  drainRate: number;
+  messageIds: "auto" | "given";
+  /** Numbers in [0, 1) for message ids, in simulation; undefined: the system's source for secrets. */
+  idRandom: (() => number) | undefined;
   methodsConcurrentMax: number;
   methodTimeoutMs: number;
   /** undefined: handlers may take as long as they like. */

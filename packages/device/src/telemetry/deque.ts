@@ -19,6 +19,14 @@ export class Deque<T> {
     this.#length += 1;
   }
 
+  /** Puts one before the oldest. */
+  unshift(item: T): void {
+    if (this.#length === this.#slots.length) this.#grow();
+    this.#head = (this.#head - 1) & (this.#slots.length - 1);
+    this.#slots[this.#head] = item;
+    this.#length += 1;
+  }
+
   /** Drops the oldest. */
   shift(): void {
     this.#slots[this.#head] = undefined;

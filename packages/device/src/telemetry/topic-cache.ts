@@ -9,8 +9,12 @@ import type { DeviceIdentity, SystemProperties } from "@hubwire/protocol";
 import { invalid } from "../calls/errors.ts";
 import type { TelemetryOptions } from "./telemetry-options.ts";
 
-/** A topic and what its properties count towards the size of a message. */
-export type TelemetryTopic = { readonly topic: string; readonly propertyBytes: number };
+/** A topic, the property bag it ends with, and what the properties count towards the size of a message. */
+export type TelemetryTopic = {
+  readonly topic: string;
+  readonly bag: string;
+  readonly propertyBytes: number;
+};
 
 type Cached = TelemetryTopic & {
   /** Name, value, name, value …, in the order they were given. */
@@ -25,13 +29,23 @@ const cachedMax = 4;
 const systemNames: ReadonlySet<string> = new Set(
   systemProperties.filter((entry) => "d2c" in entry).map((entry) => entry.name),
 );
-const callNames: ReadonlySet<string> = new Set(["qos", "properties", "signal", "timeoutMs"]);
+const callNames: ReadonlySet<string> = new Set([
+  "body",
+  "qos",
+  "properties",
+  "signal",
+  "timeoutMs",
+  "priority",
+  "ttlMs",
+]);
 
 /**
  * Telemetry topics of one device. Encoding a property bag costs more than everything else in sending a message, and most
  * messages carry the same bag as one before; that is found by comparing, without encoding.
  */
 export class TopicCache {
+  /** What all topics of this device begin with. */
+  readonly prefix: string;
   readonly #identity: DeviceIdentity;
   readonly #plain: TelemetryTopic;
   /** Ids may have characters that no topic name may have: such a device is heard of by AMQP and HTTPS only. */
@@ -41,7 +55,8 @@ export class TopicCache {
 
   constructor(identity: DeviceIdentity) {
     this.#identity = identity;
-    this.#plain = { topic: telemetryPrefix(identity), propertyBytes: 0 };
+    this.prefix = telemetryPrefix(identity);
+    this.#plain = { topic: this.prefix, bag: "", propertyBytes: 0 };
     this.#isUnsayable = /[#+]/.test(this.#plain.topic);
   }
 
@@ -79,9 +94,10 @@ export class TopicCache {
     }
     const application = options.properties ?? {};
     const properties = { system, application };
-    const topic = telemetryTopic(this.#identity, formatD2cProperties(properties));
+    const bag = formatD2cProperties(properties);
     const made: Cached = {
-      topic,
+      topic: telemetryTopic(this.#identity, bag),
+      bag,
       propertyBytes: telemetryMessageSize(0, properties),
       system: systemPairs,
       application: Object.entries(application).flat(),
