@@ -2,7 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import type { Credential, Pem } from "@hubwire/device";
 import { IotError } from "@hubwire/protocol";
-import { prepareEngine } from "./engine.ts";
+import { checkEngine, engineLost, prepareEngine } from "./engine.ts";
 import { keyIdBytes } from "./keys.ts";
 import type { KeyChoice } from "./keys.ts";
 import type { Pin } from "./pin.ts";
@@ -34,13 +34,11 @@ export type TlsIdentity = NonNullable<Credential["tls"]>;
 /** A certificate whose key stays in its token. */
 export type Pkcs11Certificate = AsyncDisposable & {
   /**
-   * Looks after the token (logged in, the key there, the pair right the first time) and gives what the handshake needs.
-   * The same object as long as nothing happened to the token.
-   * @throws IotError `pkcs11.*`
+   * Looks after the token (logged in, the key there, the pair right the first time) and gives what the handshake needs,
+   * always the same object. Ask anew before each connection.
+   * @throws IotError `pkcs11.*`; `pkcs11.engine_stale` when the token was away
    */
   identity(): Promise<TlsIdentity>;
-  /** The key's handle may be stale: the next `identity()` is a new object. */
-  renew(): void;
   /** Unix milliseconds: the certificate's notAfter. */
   readonly expiresAtMs: number;
   close(): Promise<void>;
@@ -50,6 +48,7 @@ export type Pkcs11Certificate = AsyncDisposable & {
  * An X.509 identity whose private key stays in a PKCS#11 token, for TLS by OpenSSL's engine interface (Node's
  * `privateKeyEngine`) and libp11's engine.
  *
+ * - A token that was away needs a new process: libp11 does not find back to it (`pkcs11.engine_stale`).
  * - OpenSSL has deprecated engines since 3.0 and drops them in 4.0. Node 20 to 26 have them; a later one will need another way.
  * - Sets PKCS11_MODULE_PATH and OPENSSL_ENGINES for the whole process: one module per process, see `prepareEngine`.
  * - The PIN never gets to OpenSSL: this process logs in itself and stays logged in until `close`, which a token lets all of
@@ -78,21 +77,22 @@ export function pkcs11Certificate(options: Pkcs11CertificateOptions): Pkcs11Cert
     privateKeyEngine,
     privateKeyIdentifier,
   };
-  let current: { identity: TlsIdentity; opening: number } | undefined;
+  let usedOpening: number | undefined;
   const close = (): Promise<void> => token.close();
   return {
     async identity() {
-      const isFirst = current === undefined;
-      // Each time, because a token that was away has to be logged in to before OpenSSL uses it.
+      checkEngine();
+      // Each time, because without this login the engine would ask for the PIN on the terminal.
       await token.run("opening the token", (open) =>
-        isFirst ? checkPossession(open, { keyLabel, keyId }, leaf) : checkSession(open),
+        usedOpening === undefined
+          ? checkPossession(open, { keyLabel, keyId }, leaf)
+          : checkSession(open),
       );
-      // What OpenSSL knows of a token that was away is stale; a new object gives it a new start.
-      if (current?.opening !== token.openings)
-        current = { identity: { ...identity }, opening: token.openings };
-      return current.identity;
+      usedOpening ??= token.openings;
+      if (usedOpening !== token.openings) engineLost();
+      checkEngine();
+      return identity;
     },
-    renew: () => (current = undefined),
     expiresAtMs: Date.parse(leaf.validTo),
     close,
     [Symbol.asyncDispose]: close,

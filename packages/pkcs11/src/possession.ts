@@ -1,12 +1,13 @@
 import { createHash, randomBytes, verify } from "node:crypto";
-import type { X509Certificate } from "node:crypto";
+import type { KeyObject, X509Certificate } from "node:crypto";
 import { IotError } from "@hubwire/protocol";
-import { ckrOf, tokenError } from "./ckr.ts";
+import { isSessionLost } from "./ckr.ts";
 import { findKey } from "./keys.ts";
 import type { KeyChoice } from "./keys.ts";
 import { native } from "./native.ts";
 import type { Handle, Mechanism } from "./native.ts";
 import type { OpenToken } from "./token-session.ts";
+import { readUlong } from "./ulong.ts";
 
 /** DigestInfo of a SHA-256 digest, RFC 8017 §9.2 note 1. */
 const sha256DigestInfo = Buffer.from("3031300d060960864801650304020105000420", "hex");
@@ -15,16 +16,20 @@ const signatureBytesMax = 2_048;
 
 /**
  * Lets the key sign something random, and checks that with the certificate: a wrong pair is found before the first handshake.
- * Where the token does not let the key do that (a PIN for each use, only PSS, another kind of key) it is left to the handshake.
- * @throws IotError `pkcs11.key_mismatch`, `pkcs11.key_not_found`; errors of the module as they are
+ * Where the token does not let the key do that (a PIN for each use, only PSS) it is left to the handshake.
+ * @throws IotError `pkcs11.key_mismatch`, `pkcs11.key_not_found`, `pkcs11.key_unfit`; errors of the module as they are
  */
 export async function checkPossession(
   open: OpenToken,
   choice: KeyChoice,
   certificate: X509Certificate,
 ): Promise<void> {
-  const key = findKey(open.module, open.session, "private", choice);
+  const { module, session } = open;
   const { publicKey } = certificate;
+  const key = findKey(module, session, "private", choice);
+  const [type] = module.C_GetAttributeValue(session, key, [{ type: native.CKA_KEY_TYPE }]);
+  if (type === undefined || readUlong(type.value as Buffer) !== keyTypeOf(publicKey))
+    throw mismatch();
   const challenge = randomBytes(32);
   const digest = createHash("sha256").update(challenge).digest();
   if (publicKey.asymmetricKeyType === "ec") {
@@ -39,8 +44,11 @@ export async function checkPossession(
   }
 }
 
-/** KEY_TYPE_INCONSISTENT: an RSA key for an EC certificate, or the other way round. */
-const keyTypeInconsistent = 0x63;
+function keyTypeOf({ asymmetricKeyType }: KeyObject): number {
+  if (asymmetricKeyType === "ec") return native.CKK_EC;
+  if (asymmetricKeyType === "rsa" || asymmetricKeyType === "rsa-pss") return native.CKK_RSA;
+  throw new IotError("pkcs11.key_unfit", "The certificate's key is neither EC nor RSA");
+}
 
 async function signed(
   { module, session }: OpenToken,
@@ -52,8 +60,7 @@ async function signed(
     module.C_SignInit(session, mechanism, key);
     return await module.C_SignAsync(session, input, Buffer.alloc(signatureBytesMax));
   } catch (error) {
-    if (ckrOf(error) === keyTypeInconsistent) throw mismatch();
-    if (tokenError("", error).code === "pkcs11.token_removed") throw error;
+    if (isSessionLost(error)) throw error;
     return undefined;
   }
 }

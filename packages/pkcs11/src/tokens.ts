@@ -1,7 +1,7 @@
-import { endianness } from "node:os";
 import { IotError } from "@hubwire/protocol";
 import { tokenError } from "./ckr.ts";
 import type { Handle, Module } from "./native.ts";
+import { readUlong } from "./ulong.ts";
 
 /** Which token; what is left out may be anything. */
 export type TokenChoice = {
@@ -34,7 +34,7 @@ function listSlots(module: Module): Handle[] {
 }
 
 function fits(module: Module, slot: Handle, choice: TokenChoice): boolean {
-  if (choice.slot !== undefined && slotId(slot) !== choice.slot) return false;
+  if (choice.slot !== undefined && readUlong(slot) !== choice.slot) return false;
   let info;
   try {
     info = module.C_GetTokenInfo(slot);
@@ -52,13 +52,6 @@ const tokenInitialized = 0x400;
 
 /** The fields are of fixed length, filled with blanks. */
 const unpadded = (text: string): string => text.replace(/[\s\0]+$/, "");
-
-/** A handle is a CK_ULONG in the machine's own form. */
-function slotId(slot: Handle): number {
-  const isLittle = endianness() === "LE";
-  if (slot.length < 8) return isLittle ? slot.readUInt32LE() : slot.readUInt32BE();
-  return Number(isLittle ? slot.readBigUInt64LE() : slot.readBigUInt64BE());
-}
 
 function describe({ slot, tokenLabel, tokenSerial }: TokenChoice): string {
   const parts = [

@@ -15,9 +15,6 @@ export function pkcs11X509Credentials(options: Pkcs11CertificateOptions): Creden
       const tls = await certificate.identity();
       return { password: undefined, tls, expiresAtMs, renewable: false };
     },
-    outcome: (_, failure) => {
-      if (failure !== undefined) certificate.renew();
-    },
     close: () => void certificate.close(),
   };
 }

@@ -117,10 +117,10 @@ test("a wrong PIN is tried once, or the token would lock itself; the right one t
   const module = openModule(library);
   for (const slot of module.C_GetSlotList(true)) module.C_CloseAllSessions(slot);
   let logins = 0;
-  const { C_Login } = module;
+  const login = module.C_Login.bind(module);
   module.C_Login = (...args) => {
     logins += 1;
-    return C_Login.apply(module, args);
+    return login(...args);
   };
   try {
     await using sign = pkcs11Sign({ ...good, pin: () => current });
@@ -129,7 +129,7 @@ test("a wrong PIN is tried once, or the token would lock itself; the right one t
     current = pin;
     expect(await sign("text")).toBe(hmacOf("text"));
   } finally {
-    module.C_Login = C_Login;
+    module.C_Login = login;
   }
 });
 

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { formatKeyUri } from "../../src/uri.ts";
 
 /** SoftHSM's module, where Debian and its relatives put it. */
 export const library = [
@@ -59,7 +60,7 @@ export function softHsm(label = "device-token"): SoftHsm {
     selfSigned(keyLabel, cn, engine) {
       const config = join(folder, "openssl.cnf");
       writeFileSync(config, opensslConfig(engine));
-      const uri = `pkcs11:token=${label};object=${keyLabel};type=private;pin-value=${pin}`;
+      const uri = `${formatKeyUri({ tokenLabel: label, keyLabel })};pin-value=${pin}`;
       const key = ["-engine", "pkcs11", "-keyform", "engine", "-key", uri];
       const request = ["req", "-new", "-x509", "-subj", `/CN=${cn}`, "-days", "30", "-sha256"];
       return run("openssl", [...request, ...key], { OPENSSL_CONF: config });

@@ -14,6 +14,12 @@ export const pkcs11Errors = group({
     remedy:
       "Install it (Debian: libengine-pkcs11-openssl) or pass its path in `engine`; use one PKCS#11 module for all TLS keys of a process.",
   },
+  "pkcs11.engine_stale": {
+    retryable: false,
+    summary:
+      "The token was away since OpenSSL's PKCS#11 engine (libp11) opened it, and the engine cannot open it a second time in one process.",
+    remedy: "Start the process again; under a service manager, exit when the client reports this.",
+  },
   "pkcs11.token_not_found": {
     retryable: true,
     summary: "No token, or more than one, fits the slot, label or serial number given.",
