@@ -15,7 +15,7 @@ import type { Provisioned } from "./connection/provisioner.ts";
 import type { DeviceStatus } from "./connection/status.ts";
 import { Subscriptions } from "./connection/subscriptions.ts";
 import { Uplink } from "./connection/uplink.ts";
-import type { UplinkOwner } from "./connection/uplink.ts";
+import type { UplinkOwner } from "./connection/uplink-owner.ts";
 import type { GatedOperation } from "./limits/send-gate.ts";
 import type { MethodHandler } from "./methods/method.ts";
 import { Methods } from "./methods/methods.ts";

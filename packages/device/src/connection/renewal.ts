@@ -1,14 +1,14 @@
-import type { ConnectRequest, IotError } from "@hubwire/protocol";
+import type { IotError } from "@hubwire/protocol";
 import type { ByteStream } from "@hubwire/transport";
 import type { Settings } from "../options/settings.ts";
 import type { Agenda } from "./agenda.ts";
 import { Attempt } from "./attempt.ts";
 import type { Opened } from "./attempt.ts";
 import type { CredentialLink } from "./credential-link.ts";
+import { connectRequest, trialError } from "./handshake.ts";
 import { attemptError } from "./refusal.ts";
 import type { TokenClock } from "./token-clock.ts";
 import { Trial } from "./trial.ts";
-import type { TrialFailure } from "./trial.ts";
 
 /** The connection in use, as its renewal sees it. */
 export interface RenewalHost {
@@ -20,10 +20,6 @@ export interface RenewalHost {
   renewing(why: string): void;
   /** The renewal has to be tried again, or was refused: the old connection goes on. */
   failed(cause: IotError): void;
-  /** What a CONNECT with this credential says. */
-  request(opened: Opened): ConnectRequest;
-  /** A trial ended without CONNACK 0. */
-  trialError(opened: Opened, failure: TrialFailure): IotError;
   /** DISCONNECT on the old stream, CONNECT on the new one, now. */
   switchTo(opened: Opened): void;
 }
@@ -216,11 +212,12 @@ export class Renewal {
         this.#stage = { name: "resting" };
         this.#host.switchTo({ credential: opened.credential, stream });
       },
-      failed: (failure) => this.#trialFailed(opened, this.#host.trialError(opened, failure)),
+      failed: (failure) =>
+        this.#trialFailed(opened, trialError(this.#settings, opened.credential, failure)),
     });
     this.#stage = { name: "trying", opened, trial, attempt };
     this.#agenda.expect(attempt.deadlineMs);
-    trial.start(this.#host.request(opened));
+    trial.start(connectRequest(this.#settings, opened.credential));
   }
 
   #trialFailed(opened: Opened, error: IotError): void {

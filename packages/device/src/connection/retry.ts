@@ -56,7 +56,7 @@ const known: ReadonlySet<string> = new Set<keyof RetryOptions>([
  */
 export function retryPolicy(
   retry: RetryOptions = {},
-  delay: Pick<RetryOptions, "minMs" | "maxMs"> | undefined = undefined,
+  delay?: Pick<RetryOptions, "minMs" | "maxMs">,
 ): RetryPolicy {
   if (delay !== undefined && (retry.minMs ?? retry.maxMs) !== undefined) {
     throw invalid("Pass the waits as retry or as reconnectDelay, not as both");

@@ -1,5 +1,5 @@
 import { ClientSession, sameIdentity } from "@hubwire/protocol";
-import type { ClientEffect, ConnectRequest, ErrorCode, IotError } from "@hubwire/protocol";
+import type { ClientEffect, ErrorCode, IotError } from "@hubwire/protocol";
 import { Driver } from "@hubwire/transport";
 import type { CloseCause } from "@hubwire/transport";
 import type { Credential } from "../credentials/provider.ts";
@@ -11,29 +11,13 @@ import { CredentialLink } from "./credential-link.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Provisioner } from "./provisioner.ts";
 import { Recovery } from "./recovery.ts";
-import { attemptError, closeError, refusalError } from "./refusal.ts";
+import { connectRefusal, connectRequest } from "./handshake.ts";
+import { attemptError, closeError } from "./refusal.ts";
 import { Renewal } from "./renewal.ts";
 import type { DeviceStatus } from "./status.ts";
 import { TokenClock } from "./token-clock.ts";
-import type { TrialFailure } from "./trial.ts";
+import type { UplinkOwner } from "./uplink-owner.ts";
 import { Vigil } from "./vigil.ts";
-
-/** What the features of a device hear from its connection, in this order. */
-export interface UplinkOwner {
-  connected(nowMs: number): void;
-  /** A message, an acknowledgement, a SUBACK. */
-  effect(effect: ClientEffect, nowMs: number): void;
-  /** After every batch of effects, and when publishing becomes possible: hand over what waits. */
-  turn(nowMs: number): void;
-  disconnected(nowMs: number): void;
-  /** Provisioning gave the device another id: topics of the old one are of no use. Comes while not connected. */
-  renamed(): void;
-  /** A request or handler finished. */
-  quieter(): void;
-  statusChanged(status: DeviceStatus): void;
-  /** Requests and handlers under way whose answers belong to the connection in use. */
-  readonly requestsOpen: boolean;
-}
 
 /** Largest packet a hub sends: a 128 KB method payload, or 64 KB behind a 64 KB topic; with room to spare. */
 const packetBytesMax = 512 * 1024;
@@ -318,7 +302,7 @@ export class Uplink implements Machine {
     this.#refused = undefined;
     this.#phase = "handshake";
     this.#credential = opened.credential;
-    this.session.connect(this.#request(opened), clock.nowMs());
+    this.session.connect(connectRequest(this.#settings, opened.credential), clock.nowMs());
     const driver: Driver<ClientEffect> = new Driver<ClientEffect>({
       session: this.session,
       stream: opened.stream,
@@ -338,19 +322,12 @@ export class Uplink implements Machine {
     driver.start();
   }
 
-  #request({ credential }: Opened): ConnectRequest {
-    const { endpoint, cleanSession, keepAliveS } = this.#settings;
-    const { clientId, username } = endpoint;
-    const { password } = credential;
-    return { clientId, username, password, cleanSession, keepAliveS, will: undefined };
-  }
-
   #onEffects(effects: readonly ClientEffect[]): void {
     const nowMs = this.#settings.clock.nowMs();
     for (const effect of effects) {
       if (effect.type === "connected") this.#connected(effect.sessionPresent, nowMs);
       else if (effect.type === "refused")
-        this.#refused = this.#refusal(effect.returnCode, this.#credential);
+        this.#refused = connectRefusal(this.#settings, effect.returnCode, this.#credential);
       else if (effect.type !== "close") this.#owner.effect(effect, nowMs);
     }
     if (!this.connected) return;
@@ -401,8 +378,6 @@ export class Uplink implements Machine {
         this.#setStatus({ state: "renewing", tokenExpiresAt, why });
       },
       failed: (cause) => this.#renewalFailed(cause),
-      request: (opened) => this.#request(opened),
-      trialError: (opened, failure) => this.#trialError(opened, failure),
       switchTo: (opened) => this.#switchTo(opened),
     });
   }
@@ -420,12 +395,6 @@ export class Uplink implements Machine {
     } else this.note(cause);
   }
 
-  #trialError({ credential }: Opened, failure: TrialFailure): IotError {
-    return "returnCode" in failure
-      ? this.#refusal(failure.returnCode, credential)
-      : closeError(failure.cause, false);
-  }
-
   #switchTo(opened: Opened): void {
     const nowMs = this.#settings.clock.nowMs();
     const old = this.#driver;
@@ -436,18 +405,6 @@ export class Uplink implements Machine {
     old?.apply(this.session.disconnect(nowMs));
     if (old !== undefined) this.#owner.disconnected(nowMs);
     this.#handshake(this.#newAttempt(nowMs), opened);
-  }
-
-  #refusal(returnCode: number, credential: Credential | undefined): IotError {
-    const { endpoint, clock, skew } = this.#settings;
-    const { hostName, clientId } = endpoint;
-    return refusalError(returnCode, {
-      hostName,
-      clientId,
-      wallMs: clock.wallMs(),
-      tokenExpiresAtMs: credential?.expiresAtMs ?? Infinity,
-      clockSkew: skew.words,
-    });
   }
 
   #onClosed(cause: CloseCause): void {
