@@ -1,6 +1,5 @@
 import { DailyBudget, IotError, tierLimits } from "@hubwire/protocol";
 import type { Clock } from "@hubwire/transport";
-import { channels } from "../observe/channels.ts";
 import type { BudgetStats, Counters, LimitStats } from "../observe/stats.ts";
 import { Lane } from "./lane.ts";
 import type { Limits } from "./rate-limit.ts";
@@ -91,11 +90,7 @@ export class Gate implements SendGate {
   }
 
   throttled(kind: GatedOperation, nowMs: number): void {
-    const { stats, random } = this.#options;
-    stats.throttled += 1;
-    this.#lane(kind)?.throttled(nowMs, random());
-    if (!channels.throttled.hasSubscribers) return;
-    channels.throttled.publish({ device: stats.device, what: kind });
+    this.#lane(kind)?.throttled(nowMs, this.#options.random());
   }
 
   #lane(kind: GatedOperation): Lane | undefined {
