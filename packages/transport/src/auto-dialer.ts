@@ -77,6 +77,7 @@ class RouteMemory {
 type Lane =
   | { state: "unused" }
   | { state: "dialling"; controller: AbortController }
+  | { state: "opened" }
   | { state: "failed"; error: Error };
 
 /** One attempt over one route or both. */
@@ -146,6 +147,7 @@ class Race {
   #opened(index: Index, stream: ByteStream): void {
     if (this.#isOver) return stream.destroy();
     const wasAlone = this.#lanes[index === 0 ? 1 : 0].state === "unused";
+    this.#lanes[index] = { state: "opened" };
     this.#memory.worked(index, wasAlone, this.#clock.nowMs());
     this.#end();
     this.#outcome.resolve(stream);
@@ -199,7 +201,6 @@ class Race {
 
   #abort(index: Index): void {
     const lane = this.#lanes[index];
-    // After a success too: by then its signal is nobody's any more.
     if (lane.state === "dialling") lane.controller.abort();
   }
 }
