@@ -107,8 +107,8 @@ function checkKey(
     const privateKey = createPrivateKey(passphrase === undefined ? key : { key, passphrase });
     belongs = leaf.checkPrivateKey(privateKey);
   } catch (cause) {
-    const { code } = cause as { code?: unknown };
-    if (code === "ERR_MISSING_PASSPHRASE" || code === "ERR_OSSL_BAD_DECRYPT") {
+    // OpenSSL has many words for a passphrase that is missing or wrong.
+    if (key.includes("ENCRYPTED")) {
       const text = `${keyFile} is encrypted, and the passphrase is missing or wrong`;
       throw new IotError("transport.tls_credentials", text, { cause });
     }
