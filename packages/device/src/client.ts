@@ -12,6 +12,7 @@ import type { SingleProof } from "./credentials/credentials.ts";
 import type { RotateOptions } from "./credentials/rotate.ts";
 import { Agenda } from "./connection/agenda.ts";
 import type { Provisioned } from "./connection/provisioner.ts";
+import { learnTime } from "./connection/server-time.ts";
 import type { DeviceStatus } from "./connection/status.ts";
 import { Subscriptions } from "./connection/subscriptions.ts";
 import { Uplink } from "./connection/uplink.ts";
@@ -413,6 +414,8 @@ export class DeviceClient implements AsyncDisposable {
 
   #message(message: IncomingMessage): void {
     const topic = parseHubTopic(message.topic);
+    const { skew, clock } = this.#settings;
+    learnTime(skew, topic, message, clock);
     switch (topic.type) {
       case "c2d":
         return this.#inbox.received(message, topic.bag);

@@ -1,7 +1,7 @@
 import { arch, platform } from "node:process";
 import { formatMqttUsername } from "@hubwire/protocol";
 import { systemClock } from "@hubwire/transport";
-import type { Clock, Dial } from "@hubwire/transport";
+import type { Dial } from "@hubwire/transport";
 import { invalid, isIotError } from "../calls/errors.ts";
 import { ClockSkew } from "../connection/clock-skew.ts";
 import type { Endpoint } from "../connection/endpoint.ts";
@@ -15,6 +15,7 @@ import { deviceRef } from "../observe/status-news.ts";
 import { version } from "../version.ts";
 import { checkNumber, numberOption } from "./bounds.ts";
 import { diallerOf } from "./dialling.ts";
+import type { DiallingContext } from "./dialling.ts";
 import { identify } from "./identify.ts";
 import type { Identified } from "./identify.ts";
 import { checkOptionNames } from "./option-names.ts";
@@ -50,18 +51,21 @@ export function resolveOptions(options: ConnectOptions): Settings {
   const endpoint = endpointOf(identified, options);
   const clock = options.clock ?? systemClock();
   const random = options.random ?? Math.random;
+  const skew = new ClockSkew();
+  const onServerTime = (unixMs: number): void =>
+    skew.now(unixMs, clock.wallMs(), "the answer to the WebSocket request");
   const stats = new Counters(deviceRef(endpoint));
   return {
     endpoint,
     ...rotatable(identified.credentials, tokenLifetimeS),
     provisioner: undefined,
-    dial: dialOf(identified, options, clock, attemptTimeoutMs),
+    dial: dialOf(identified, options, { clock, attemptTimeoutMs, onServerTime }),
     clock,
     random,
     keepAliveS: numberOption("keepAliveS", options.keepAliveS),
     cleanSession: options.cleanSession ?? false,
     retry: retryPolicy(options.retry, options.reconnectDelay),
-    skew: new ClockSkew(),
+    skew,
     // A simulation has its own idea of a network.
     networkSignature:
       options.networkSignature ?? (options.clock === undefined ? systemNetwork : undefined),
@@ -141,10 +145,9 @@ export function endpointOf(
 function dialOf(
   identified: Identified,
   options: ConnectOptions,
-  clock: Clock,
-  attemptTimeoutMs: number,
+  context: DiallingContext,
 ): Dial {
-  const dial = diallerOf(options, { clock, attemptTimeoutMs });
+  const dial = diallerOf(options, context);
   // A certificate that cannot be used is the caller's mistake, to be told at once.
   if (identified.certificate !== undefined) dial.check(identified.certificate);
   return dial;
