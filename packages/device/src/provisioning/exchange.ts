@@ -71,8 +71,8 @@ class Exchange {
       onClosed: (cause) => this.#closed(cause),
     });
     this.#onAbort = () => {
-      this.#driver.destroy("call.aborted", "provisioning was aborted");
       this.#fail(signal.reason as Error);
+      this.#driver.destroy("call.aborted", "provisioning was aborted");
     };
   }
 
@@ -128,24 +128,21 @@ class Exchange {
         this.#session.publish({ topic: order.topic, payload: order.payload, qos: 1 }, nowMs);
         return;
       case "reconnect":
-        this.#driver.destroy(order.cause.code, order.cause.message);
-        return this.#fail(order.cause);
+        this.#fail(order.cause);
+        return this.#driver.destroy(order.cause.code, order.cause.message);
       case "assigned":
-        this.#leave();
         if (this.#settle()) this.#resolve(order.registration);
-        return;
+        return this.#leave();
       case "failed":
         this.#options.onRetryAt(order.retryAtMs);
-        this.#leave();
-        return this.#fail(order.error);
+        this.#fail(order.error);
+        return this.#leave();
     }
   }
 
-  /** DISCONNECT; the service drops the subscription with the connection. */
+  /** DISCONNECT; the service drops the subscription with the connection. The driver tells us of our own close at once. */
   #leave(): void {
-    const { clock, machine } = this.#options;
-    machine.lost(clock.nowMs());
-    this.#driver.apply(this.#session.disconnect(clock.nowMs()));
+    this.#driver.apply(this.#session.disconnect(this.#options.clock.nowMs()));
   }
 
   #closed(cause: CloseCause): void {
