@@ -16,13 +16,15 @@ export type OpenOutbox = {
   directory: string;
   /** Default: the machine's disk, and then the directory is locked. */
   fileSystem: LogFileSystem | undefined;
+  /** 1 MiB. */
+  segmentBytes?: number | undefined;
   clock: Clock;
   random: () => number;
 };
 
-const segmentBytes = 1024 * 1024;
+const segmentBytesPreset = 1024 * 1024;
 /** Later segments are larger, so that a busy outbox does not make a file for every thirtieth of a second. */
-const segmentBytesMax = 8 * 1024 * 1024;
+const segmentGrowth = 8;
 const pendingBytesMax = 32 * 1024 * 1024;
 /** What was committed leaves from memory by itself: the log need not keep it too. */
 const cacheBytesMax = 256 * 1024;
@@ -163,14 +165,14 @@ async function readCursor(log: Log): Promise<Cursor | undefined> {
 }
 
 async function openGeneration(
-  { directory, fileSystem, clock, random }: OpenOutbox,
+  { directory, fileSystem, segmentBytes = segmentBytesPreset, clock, random }: OpenOutbox,
   generation: number,
 ): Promise<Log | "damaged"> {
   const options: LogOptions = {
     directory: generationPath(directory, generation),
     partitions,
     segmentBytes,
-    segmentBytesMax,
+    segmentBytesMax: segmentGrowth * segmentBytes,
     pendingBytesMax,
     cacheBytesMax,
     nowMs: () => clock.wallMs(),

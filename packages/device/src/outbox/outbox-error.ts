@@ -6,6 +6,7 @@ import { isIotError } from "../calls/errors.ts";
 const codes: Readonly<Record<string, ErrorCode>> = {
   "log.disk_full": "device.outbox_disk_full",
   "log.full_pending": "device.queue_full",
+  "log.record_too_large": "device.message_too_large",
   "log.corrupt": "device.outbox_corrupt",
   "log.format_newer": "device.outbox_format_newer",
   "log.closed": "client.closed",

@@ -42,4 +42,6 @@ export type OutboxOptions =
       directory: string;
       /** For simulation: the disk. With one of your own the directory is not locked. */
       fileSystem?: LogFileSystem;
+      /** For simulation: size of the first file, 1 MiB; a message that does not fit is too large. */
+      segmentBytes?: number;
     } & OutboxBounds);

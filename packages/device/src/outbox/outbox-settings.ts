@@ -10,7 +10,13 @@ export type OutboxSettings = {
   whenFull: WhenFull;
   onDropped: ((message: DroppedMessage) => void) | undefined;
   /** Undefined: in memory. */
-  durable: { directory: string; fileSystem: LogFileSystem | undefined } | undefined;
+  durable:
+    | {
+        directory: string;
+        fileSystem: LogFileSystem | undefined;
+        segmentBytes: number | undefined;
+      }
+    | undefined;
 };
 
 const names: ReadonlySet<string> = new Set([
@@ -21,6 +27,7 @@ const names: ReadonlySet<string> = new Set([
   "onDropped",
   "directory",
   "fileSystem",
+  "segmentBytes",
 ]);
 const whenFulls: readonly WhenFull[] = [
   "refuse",
@@ -58,9 +65,12 @@ export function outboxSettings(
   checkNumber("outbox.bytesMax", bytesMax, 1_024, 2 ** 40);
   const common = { messagesMax, bytesMax, whenFull, onDropped };
   if (options.kind === "memory") return { ...common, durable: undefined };
-  const { directory, fileSystem } = options;
+  const { directory, fileSystem, segmentBytes } = options;
+  if (segmentBytes !== undefined) {
+    checkNumber("outbox.segmentBytes", segmentBytes, 4_096, 64 * 1024 * 1024);
+  }
   if (typeof directory !== "string" || directory === "") {
     throw invalid("outbox.directory is missing: a durable outbox needs a directory of its own");
   }
-  return { ...common, durable: { directory, fileSystem } };
+  return { ...common, durable: { directory, fileSystem, segmentBytes } };
 }
