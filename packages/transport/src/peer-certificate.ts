@@ -16,6 +16,13 @@ export function peerCertificateOf(
   return describe(leaf as DetailedPeerCertificate, socket.isSessionReused(), memory);
 }
 
+/** DER of what the peer presented and what this side's store adds to it, linked by issuer, the peer's own first. */
+export function linkedChain(socket: TLSSocket): Uint8Array[] {
+  const leaf = socket.getPeerCertificate(true) as Partial<DetailedPeerCertificate> | null;
+  if (leaf?.raw === undefined) return [];
+  return [leaf.raw, ...chainAbove(leaf as DetailedPeerCertificate)];
+}
+
 function describe(
   leaf: DetailedPeerCertificate,
   isResumed: boolean,

@@ -32,8 +32,6 @@ export type PresentedKey = { subject: string; sha256: string };
 
 const dayMs = 86_400_000;
 const warnBeforeMs = 30 * dayMs;
-/** More certificates than any real chain has. */
-const chainMax = 16;
 
 /** The pins of one dialer, checked once and asked after each full handshake. */
 export class Pins {
@@ -59,12 +57,12 @@ export class Pins {
   }
 
   /**
-   * @param leaf the server's certificate, linked to its issuers, after validation
+   * @param linked DER of the server's certificate and its issuers, the nearest first, after validation
    * @throws IotError `transport.tls_pin` when pins are enforced and none is in the chain
    */
-  check(leaf: X509Certificate | undefined, server: { host: string; port: number }): void {
+  check(linked: readonly Uint8Array[], server: { host: string; port: number }): void {
     this.#warnOfExpiry(Date.now());
-    const presented = signedChain(leaf).map(keyOf);
+    const presented = signedChain(linked).map(keyOf);
     if (presented.some(({ sha256 }) => this.#pins.has(sha256))) return;
     const { host, port } = server;
     this.#onReport({ kind: "mismatch", host, port, presented, enforced: this.#enforced });
@@ -90,23 +88,19 @@ export function publicKeyPin(certificate: string | Uint8Array): string {
  * From the leaf up, as far as each signature holds. Node links a chain by names alone, so that a server could slip in a
  * certificate with a pinned key which signed nothing; and each issuer has to be an authority.
  */
-function signedChain(leaf: X509Certificate | undefined): X509Certificate[] {
+function signedChain(linked: readonly Uint8Array[]): X509Certificate[] {
   const chain: X509Certificate[] = [];
-  for (let next = leaf; next !== undefined && chain.length < chainMax; next = issuerOf(next)) {
-    chain.push(next);
+  for (const der of linked) {
+    const certificate = new X509Certificate(der);
+    const below = chain.at(-1);
+    if (below !== undefined && !signed(below, certificate)) break;
+    chain.push(certificate);
   }
   return chain;
 }
 
-function issuerOf(certificate: X509Certificate): X509Certificate | undefined {
-  const issuer = certificate.issuerCertificate;
-  if (issuer === undefined || issuer.fingerprint256 === certificate.fingerprint256) {
-    return undefined;
-  }
-  const holds =
-    issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
-  return holds ? issuer : undefined;
-}
+const signed = (below: X509Certificate, issuer: X509Certificate): boolean =>
+  issuer.ca && below.checkIssued(issuer) && below.verify(issuer.publicKey);
 
 function keyOf(certificate: X509Certificate): PresentedKey {
   const spki = certificate.publicKey.export({ type: "spki", format: "der" });

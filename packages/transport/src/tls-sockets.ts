@@ -5,6 +5,7 @@ import type { ConnectionOptions, SecureContext, TLSSocket } from "node:tls";
 import { socketStep } from "./dial-attempt.ts";
 import type { DialAttempt } from "./dial-attempt.ts";
 import type { TlsDialerOptions, TlsIdentity } from "./dial.ts";
+import { linkedChain } from "./peer-certificate.ts";
 import { parseProxy } from "./proxy/proxy-address.ts";
 import type { ProxyAddress } from "./proxy/proxy-address.ts";
 import { presentedBy } from "./presented-certificate.ts";
@@ -118,7 +119,7 @@ export class TlsSockets {
   /** A resumed session has no chain to look at; it was looked at when its ticket was taken. */
   #checkPins(socket: TLSSocket, attempt: DialAttempt): void {
     if (this.#pins === undefined || socket.isSessionReused()) return;
-    this.#pins.check(socket.getPeerX509Certificate(), attempt);
+    this.#pins.check(linkedChain(socket), attempt);
   }
 
   #keptFor(identity: TlsIdentity | undefined): Kept {
