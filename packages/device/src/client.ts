@@ -1,9 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { checkSection, IotError, parseHubTopic } from "@hubwire/protocol";
-import type { ClientEffect, IncomingMessage } from "@hubwire/protocol";
-import type { C2dMessage } from "./c2d/c2d-message.ts";
+import { c2dFilter, IotError, moduleInputsFilter, parseHubTopic } from "@hubwire/protocol";
+import type { ClientEffect, IncomingMessage, JsonValue } from "@hubwire/protocol";
+import { C2dMessage, InputMessage } from "./c2d/c2d-message.ts";
+import type { C2dHandler } from "./c2d/c2d-message.ts";
+import type { MessageFilter } from "./c2d/handlers.ts";
 import { Inbox } from "./c2d/inbox.ts";
-import { closed, timedOut } from "./calls/errors.ts";
+import { closed, invalid, timedOut } from "./calls/errors.ts";
 import { EventStream } from "./calls/event-stream.ts";
 import { Deadlines } from "./calls/deadlines.ts";
 import { PendingCall } from "./calls/pending-call.ts";
@@ -18,7 +20,7 @@ import { Subscriptions } from "./connection/subscriptions.ts";
 import { Uplink } from "./connection/uplink.ts";
 import type { UplinkOwner } from "./connection/uplink-owner.ts";
 import type { GatedOperation } from "./limits/send-gate.ts";
-import type { MethodHandler } from "./methods/method.ts";
+import type { MethodHandler, MethodOptions } from "./methods/method.ts";
 import { Methods } from "./methods/methods.ts";
 import { StatusNews } from "./observe/status-news.ts";
 import type { DeviceStats } from "./observe/stats.ts";
@@ -26,6 +28,7 @@ import { checkNumber } from "./options/bounds.ts";
 import type { ConnectOptions } from "./options/options.ts";
 import type { Settings } from "./options/settings.ts";
 import type { MessageStore } from "./outbox/store.ts";
+import { PlugAndPlay } from "./pnp/plug-and-play.ts";
 import { sendAll } from "./telemetry/send-all.ts";
 import type { SendAllOptions, SendAllResult, TelemetrySource } from "./telemetry/send-all.ts";
 import type {
@@ -36,12 +39,21 @@ import type {
 import { Telemetry } from "./telemetry/telemetry.ts";
 import type { Enqueued } from "./telemetry/telemetry.ts";
 import { Desired } from "./twin/desired.ts";
+import { Reports } from "./twin/reports.ts";
 import { readTwin } from "./twin/twin.ts";
 import type { DesiredChange, Twin } from "./twin/twin.ts";
+import { TwinCache } from "./twin/twin-cache.ts";
+import type { CachedTwin, TwinFeed } from "./twin/twin-cache.ts";
 import { TwinRequests } from "./twin/twin-requests.ts";
+import type { ReportOptions } from "./twin/twin-requests.ts";
 
 /** Statuses held for a slow reader of `statusChanges()`; beyond it the oldest go. */
 const statusBufferMax = 256;
+const messageNames = { loop: "messages()", handler: "onMessage" };
+const inputNames = { loop: "inputs()", handler: "onInput" };
+const newC2dMessage = (...given: ConstructorParameters<typeof C2dMessage>): C2dMessage =>
+  new C2dMessage(...given);
+
 /** What `close` grants to what is under way. */
 const closeTimeoutMs = 10_000;
 
@@ -66,10 +78,15 @@ export class DeviceClient implements AsyncDisposable {
   readonly #uplink: Uplink;
   readonly #subscriptions: Subscriptions;
   readonly #telemetry: Telemetry;
-  readonly #inbox: Inbox;
+  readonly #inbox: Inbox<C2dMessage>;
+  readonly #inputs: Inbox<InputMessage>;
   readonly #methods: Methods;
   readonly #requests: TwinRequests;
   readonly #desired: Desired;
+  readonly #reports: Reports;
+  readonly #twin: TwinCache;
+  readonly #twinFeed: TwinFeed;
+  #pnp: PlugAndPlay | undefined;
   readonly #statusStreams = new Set<EventStream<DeviceStatus>>();
   readonly #onStatus: ((status: DeviceStatus) => void) | undefined;
   readonly #deadlines: Deadlines;
@@ -92,9 +109,22 @@ export class DeviceClient implements AsyncDisposable {
     this.#subscriptions = subscriptions;
     this.#requests = requests;
     this.#telemetry = new Telemetry(settings, uplink, this.#agenda, store);
-    this.#inbox = new Inbox(settings, uplink, subscriptions, options.onMessage);
-    this.#methods = new Methods(settings, uplink, subscriptions, options.methods ?? {});
-    this.#desired = new Desired(settings, subscriptions, requests, this.#agenda);
+    const agenda = this.#agenda;
+    this.#inbox = new Inbox(settings, uplink, subscriptions, agenda, messageNames, () =>
+      c2dFilter(settings.endpoint.identity),
+    );
+    if (options.onMessage !== undefined) this.#inbox.on(options.onMessage, undefined);
+    this.#inputs = new Inbox(settings, uplink, subscriptions, agenda, inputNames, () =>
+      moduleInputsFilter(this.#module()),
+    );
+    const { methods = {}, unknownMethod } = options;
+    this.#methods = new Methods(settings, uplink, subscriptions, agenda, methods, unknownMethod);
+    this.#twin = new TwinCache(settings.clock);
+    this.#twinFeed = TwinCache.feed(this.#twin);
+    this.#desired = new Desired(settings, subscriptions, requests, agenda, this.#twinFeed);
+    this.#reports = new Reports(settings, requests, agenda, this.#twinFeed, () =>
+      this.#desired.repair(),
+    );
   }
 
   static {
@@ -236,22 +266,88 @@ export class DeviceClient implements AsyncDisposable {
 
   /**
    * Cloud-to-device messages for one `for await` loop; several loops share them, each message to one. Call `complete()` on
-   * each. A loop that is left in the middle of a message leaves it to be delivered again.
-   * @throws IotError (from the loop) `call.aborted`, `device.subscription_refused`; `argument.invalid` beside `onMessage`
+   * each when its work is done, not before: MQTT has no negative answer, so that leaving a message alone is the only way to
+   * get it again (after the hub's lock time-out or the next connect). A loop that is left in the middle of a message leaves it.
+   * @throws IotError (from the loop) `call.aborted`, `device.subscription_refused`; `argument.invalid` beside a handler that
+   *   takes every message
    */
   messages(options: ListenOptions = {}): AsyncIterableIterator<C2dMessage, undefined> {
     return this.#inbox.messages(options.signal);
   }
 
   /**
-   * Answers a direct method. A method without handler is answered 404, a payload that is no JSON 400, a handler that throws
-   * 500, each with `{"message": …}`.
+   * Handles cloud-to-device messages: each is completed when the handler has finished, and left to come again when it throws.
+   * With `filter` only those it returns true for; handlers with a filter are asked in the order they were registered, what
+   * none takes goes to the handler without filter or to the loops of `messages()`.
    * @returns takes the handler away again
-   * @throws IotError `argument.invalid` when the name has a handler, `client.closed`
+   * @throws IotError `argument.invalid` for a second handler without filter, or one beside a loop; `client.closed`
    */
-  onMethod(name: string, handler: MethodHandler): () => void {
+  onMessage(handler: C2dHandler, options: { filter?: MessageFilter | undefined } = {}): () => void {
+    return this.#inbox.on(handler, options.filter);
+  }
+
+  /**
+   * Handles what a gateway routes to an input of this module, as `onMessage`. What an input without handler gets waits for
+   * `inputs()`.
+   * @returns takes the handler away again
+   * @throws IotError `argument.invalid` for a device, which has no inputs; `client.closed`
+   */
+  onInput(name: string, handler: C2dHandler<InputMessage>): () => void {
+    this.#module();
+    if (typeof name !== "string" || name === "") throw invalid("onInput takes the input's name");
+    return this.#inputs.on(handler, ({ inputName }) => inputName === name);
+  }
+
+  /** Messages to this module's inputs for one `for await` loop, as `messages()`. @throws as `onInput` and `messages` */
+  inputs(options: ListenOptions = {}): AsyncIterableIterator<InputMessage, undefined> {
+    this.#module();
+    return this.#inputs.messages(options.signal);
+  }
+
+  /**
+   * Answers a direct method. What goes wrong is answered too, with `{"code":…,"message":…}`: a payload that is no JSON or that
+   * `parse` refuses 400, a name without handler 404 (unless there is `unknownMethod`), too many calls at a time 429
+   * (`methodsConcurrentMax`), a handler that throws 500, one that takes longer than `timeoutMs` 504.
+   * @returns takes the handler away again
+   * @throws IotError `argument.invalid` when the name has a handler or is none, `client.closed`
+   */
+  onMethod<Payload = JsonValue, Answer = unknown>(
+    name: string,
+    handler: MethodHandler<Payload, Answer>,
+    options: MethodOptions<Payload> = {},
+  ): () => void {
     if (this.#closePromise !== undefined) throw closed("onMethod");
-    return this.#methods.on(name, handler);
+    return this.#methods.on(name, handler, options);
+  }
+
+  /** IoT Plug and Play: components, writable properties, commands. */
+  get pnp(): PlugAndPlay {
+    this.#pnp ??= new PlugAndPlay({
+      sendTelemetry: (body, options) => this.sendTelemetry(body, options),
+      reportProperties: (patch, options) => this.reportProperties(patch, options),
+      onMethod: (name, handler, options) => this.onMethod(name, handler, options),
+      desiredChanges: (signal) => this.#desired.changes(signal),
+      onError: this.#settings.onError,
+    });
+    return this.#pnp;
+  }
+
+  /**
+   * The client's copy of the twin: what was last read, with notifications and acknowledged reports merged in. It costs nothing
+   * and asks nothing; `followTwin()` and `desiredProperties()` keep it current, `getTwin()` renews it once.
+   */
+  get twin(): CachedTwin {
+    return this.#twin;
+  }
+
+  /**
+   * Keeps `twin` current from now on: reads it, follows desired properties, and reads it again after every reconnect and
+   * whenever a version is missing. Resolves when both sections are known.
+   * @throws IotError as `getTwin`
+   */
+  async followTwin(options: CallOptions = {}): Promise<CachedTwin> {
+    await this.#desired.keep(options);
+    return this.#twin;
   }
 
   /**
@@ -263,25 +359,30 @@ export class DeviceClient implements AsyncDisposable {
     if (this.#closePromise !== undefined) throw closed("getTwin");
     this.#checkBudget("twinGet", 0);
     const { body } = await this.#requests.get("getTwin", options);
-    return readTwin(body);
+    const twin = readTwin(body);
+    this.#desired.read(body);
+    this.#twinFeed.read(twin);
+    return twin;
   }
 
   /**
-   * Merges a patch into the reported properties; null deletes a key.
-   * @returns the new `$version` of reported
-   * @throws IotError as `getTwin`, and `twin.*` for a patch no twin can hold
+   * Merges a patch into the reported properties; null deletes a key. Patches reach the hub in the order of the calls, one
+   * request at a time; what is reported meanwhile or offline goes together in the next one, and a lost answer makes the client
+   * send again, which a merge patch allows. Throttled requests (429) are repeated until the call's deadline.
+   *
+   * With `ifVersion` the hub takes the patch only while the reported `$version` is this; such a patch goes by itself, and after
+   * a lost answer the twin is read to find out what became of it.
+   * @returns the `$version` of reported after the request that carried the patch
+   * @throws IotError as `getTwin`; `twin.*` for a patch no twin can hold; `device.twin_conflict` with `ifVersion`. After
+   *   `call.timeout` and `call.aborted` the patch is not sent any more, but the hub may have it already.
    */
   async reportProperties(
     patch: Readonly<Record<string, unknown>>,
-    options: CallOptions = {},
+    options: ReportOptions = {},
   ): Promise<{ version: number }> {
-    const what = "reportProperties";
-    if (this.#closePromise !== undefined) throw closed(what);
-    const text = JSON.stringify(checkSection(patch, "The reported patch"));
-    this.#checkBudget("twinReport", text.length);
-    const { version } = await this.#requests.report(what, options, Buffer.from(text, "utf8"));
-    if (version !== undefined) return { version };
-    throw new IotError("twin.bad_answer", `${what}: the hub took it and did not tell the $version`);
+    if (this.#closePromise !== undefined) throw closed("reportProperties");
+    this.#checkBudget("twinReport", 0);
+    return this.#reports.report(patch, options);
   }
 
   /**
@@ -359,7 +460,8 @@ export class DeviceClient implements AsyncDisposable {
   #checkQuiet(): void {
     const closing = this.#closing;
     if (closing === undefined || this.#telemetry.pending > 0) return;
-    if (!this.#uplink.connected || !this.#requestsOpen) closing.resolve();
+    const isBusy = this.#requestsOpen || this.#reports.open;
+    if (!this.#uplink.connected || !isBusy) closing.resolve();
   }
 
   get #requestsOpen(): boolean {
@@ -372,9 +474,12 @@ export class DeviceClient implements AsyncDisposable {
     this.#agenda.stop();
     this.#settings.credentials.close?.();
     this.#telemetry.close();
+    this.#reports.close();
     this.#requests.close();
     this.#desired.close();
+    this.#methods.close();
     this.#inbox.close();
+    this.#inputs.close();
   }
 
   #owner(): UplinkOwner {
@@ -394,8 +499,13 @@ export class DeviceClient implements AsyncDisposable {
         this.#subscriptions.disconnected();
         this.#requests.disconnected();
         this.#desired.disconnected();
+        this.#twinFeed.disconnected();
       },
-      renamed: () => this.#inbox.renamed(),
+      renamed: () => {
+        this.#telemetry.renamed();
+        this.#inbox.renamed();
+        this.#inputs.renamed();
+      },
       quieter: () => this.#checkQuiet(),
       statusChanged: (status) => this.#statusChanged(status),
       get requestsOpen() {
@@ -418,20 +528,33 @@ export class DeviceClient implements AsyncDisposable {
     learnTime(skew, topic, message, clock);
     switch (topic.type) {
       case "c2d":
-        return this.#inbox.received(message, topic.bag);
+        return this.#inbox.received(message, topic.bag, newC2dMessage);
+      case "moduleInput":
+        return this.#inputs.received(
+          message,
+          topic.bag,
+          (body, properties, hint, complete) =>
+            new InputMessage(topic.input, body, properties, hint, complete),
+        );
       case "method":
         return this.#methods.received(message, topic.name, topic.rid);
       case "twinResponse":
         return this.#requests.received(message, topic);
       case "desired":
         return this.#desired.received(message, topic.version);
-      case "moduleInput":
       case "certificateResponse":
       case "unknown":
         // Nobody asked for it. Acknowledged, or it would take a place in the window for ever.
         this.#uplink.session.ack(message.receipt);
         this.#uplink.touch();
     }
+  }
+
+  /** @throws IotError `argument.invalid` when this is a device */
+  #module(): { deviceId: string; moduleId: string } {
+    const { deviceId, moduleId } = this.#settings.endpoint.identity;
+    if (moduleId === undefined) throw invalid("Only modules have inputs; this is a device");
+    return { deviceId, moduleId };
   }
 
   #statusChanged(status: DeviceStatus): void {

@@ -41,8 +41,21 @@ export type { BudgetStats, DeviceStats, DropReason, LimitStats } from "./observe
 export type { RateLimit, RateLimits } from "./limits/rate-limit.ts";
 export type { HistogramSnapshot } from "./observe/histogram.ts";
 export type { DeviceEventName, DeviceEvents, DeviceRef } from "./observe/channels.ts";
-export type { C2dHandler, C2dMessage } from "./c2d/c2d-message.ts";
-export type { MethodHandler, MethodRequest, MethodResponse } from "./methods/method.ts";
+export type { C2dHandler, C2dMessage, HandlerContext, InputMessage } from "./c2d/c2d-message.ts";
+export type { MessageFilter } from "./c2d/handlers.ts";
+export type {
+  MethodHandler,
+  MethodOptions,
+  MethodRequest,
+  MethodResponse,
+} from "./methods/method.ts";
+export type { AcknowledgeInput, PlugAndPlay } from "./pnp/plug-and-play.ts";
+export type {
+  WritableAnswer,
+  WritableContext,
+  WritableHandler,
+  WritableOptions,
+} from "./pnp/writables.ts";
 export type { SendAllOptions, SendAllResult, TelemetrySource } from "./telemetry/send-all.ts";
 export type { Enqueued } from "./telemetry/telemetry.ts";
 export type {
@@ -58,6 +71,8 @@ export type {
   WhenFull,
 } from "./outbox/outbox-options.ts";
 export type { DesiredChange, Twin } from "./twin/twin.ts";
+export type { CachedTwin } from "./twin/twin-cache.ts";
+export type { ReportOptions } from "./twin/twin-requests.ts";
 export type { CallOptions } from "./calls/pending-call.ts";
 export { IotError } from "@hubwire/protocol";
 export type { ErrorCode, JsonObject, JsonValue, Sign } from "@hubwire/protocol";

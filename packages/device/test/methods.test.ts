@@ -36,13 +36,58 @@ test.each([
 });
 
 test.each([
-  ["an unknown method", "other", "null", 404, "There is no method other"],
-  ["a payload that is no JSON", "m", "{", 400, "The document is not valid JSON"],
-  ["a handler that throws", "throws", "null", 500, "The handler of method throws failed"],
-  ["a payload with no JSON form", "bigint", "null", 500, "The handler of method bigint failed"],
-  ["a status that is no integer", "status", "null", 500, "The handler of method status failed"],
-  ["a response over 128 KB", "huge", "null", 500, "The handler of method huge failed"],
-])("%s is answered at once", async (_name, name, payload, status, message) => {
+  ["an unknown method", "other", "null", 404, "unknown", "There is no method other"],
+  ["a payload that is no JSON", "m", "{", 400, "bad_payload", "The document is not valid JSON"],
+  ["a handler that throws", "throws", "null", 500, "failed", "The handler of throws failed"],
+  [
+    "a payload with no JSON form",
+    "bigint",
+    "null",
+    500,
+    "bad_response",
+    "Method bigint returned a payload with no JSON form",
+  ],
+  [
+    "a payload that throws when it is written",
+    "toJson",
+    "null",
+    500,
+    "bad_response",
+    "Method toJson returned a payload with no JSON form",
+  ],
+  [
+    "a payload that is a function",
+    "fn",
+    "null",
+    500,
+    "bad_response",
+    "Method fn returned a payload with no JSON form",
+  ],
+  [
+    "an answer that is no object",
+    "text",
+    "null",
+    500,
+    "bad_response",
+    "Method text returned string, not { status, payload }",
+  ],
+  [
+    "a status that is no integer",
+    "status",
+    "null",
+    500,
+    "bad_response",
+    "Method status returned the status 1.5",
+  ],
+  [
+    "a response over 128 KB",
+    "huge",
+    "null",
+    500,
+    "bad_response",
+    "Method huge returned 131074 bytes, more than 131072",
+  ],
+])("%s is answered at once", async (_name, name, payload, status, code, message) => {
   const world = new World();
   const errors: string[] = [];
   await world.connect({
@@ -53,6 +98,15 @@ test.each([
         throw new Error("secret detail");
       },
       bigint: () => ({ payload: 1n }),
+      toJson: () => ({
+        payload: {
+          toJSON() {
+            throw new Error("no");
+          },
+        },
+      }),
+      fn: () => ({ payload: () => 1 }),
+      text: () => "done" as never,
       status: () => ({ status: 1.5 }),
       huge: () => ({ payload: "x".repeat(131_072) }),
     },
@@ -61,7 +115,12 @@ test.each([
   world.hub.method(name, payload, "r");
   await world.clock.settle();
   expect(world.hub.methodAnswers).toEqual([
-    { connection: 1, status, rid: "r", text: JSON.stringify({ message }) },
+    {
+      connection: 1,
+      status,
+      rid: "r",
+      text: JSON.stringify({ code: `device.method_${code}`, message }),
+    },
   ]);
   expect(errors).toEqual(status === 500 ? [`method ${name}`] : []);
 });

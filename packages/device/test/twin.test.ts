@@ -89,44 +89,51 @@ test("answers that come twice, late, in another order or to questions nobody ask
     },
   });
   const client = await world.connect();
-  const first = new Outcome(client.reportProperties({ a: 1 }));
+  const first = new Outcome(client.getTwin());
   const second = new Outcome(client.reportProperties({ a: 2 }));
   const late = new Outcome(client.getTwin({ timeoutMs: 1_000 }));
   await world.clock.settle();
   const { current } = world.hub;
-  const [one, two, three] = questions as [string, string, string];
+  // A report waits for the answers' subscription apart from the reads.
+  const [one, three, two] = questions as [string, string, string];
   expect(new Set(questions).size).toBe(3);
   world.hub.answerTwin(current, 204, two, "", 12);
   world.hub.answerTwin(current, 204, two, "", 99);
   world.hub.answerTwin(current, 204, "invented", "", 1);
-  world.hub.answerTwin(current, 204, one, "", 11);
+  const twin = { desired: { $version: 1 }, reported: { $version: 11 } };
+  world.hub.answerTwin(current, 200, one, JSON.stringify(twin));
   world.hub.publish("$iothub/twin/res/xyz/?$rid=a", "", 0);
   world.hub.publish("$iothub/something/else", "", 1);
   await world.clock.advance(2_000);
   world.hub.answerTwin(current, 200, three, "{}");
   await world.clock.settle();
-  expect([first.value, second.value]).toEqual([{ version: 11 }, { version: 12 }]);
+  expect(first.value.reportedVersion).toBe(11);
+  expect(second.value).toEqual({ version: 12 });
   expect(late.code).toBe("call.timeout");
   expect(late.error.message).toContain("not answered");
   expect(client.status().state).toBe("connected");
 });
 
 test("requests whose answer was lost are asked again on the next connection, in order", async () => {
-  let silent = true;
+  let silent = false;
   const world = new World({
     onEffect: (effect) => (silent && effect.type === "message" ? "taken" : undefined),
   });
   const client = await world.connect();
+  await world.settle(client.getTwin());
+  silent = true;
   const all = Promise.all([
     client.reportProperties({ a: 1 }),
     client.reportProperties({ a: 2 }),
+    client.reportProperties({ b: 3 }),
     client.getTwin(),
   ]);
   await world.clock.settle();
   silent = false;
   world.hub.cut();
-  await world.settle(all);
-  expect(world.hub.reports).toEqual([{ a: 1 }, { a: 2 }]);
+  const [first, second, third] = await world.settle(all);
+  expect(world.hub.reports).toEqual([{ a: 1 }, { a: 2, b: 3 }]);
+  expect([first, second, third]).toEqual([{ version: 2 }, { version: 3 }, { version: 3 }]);
 });
 
 test("a request waits for the subscription its answer needs, on every connection", async () => {

@@ -1,68 +1,117 @@
-import { c2dFilter, payloadOf } from "@hubwire/protocol";
-import type { IncomingMessage, IotError } from "@hubwire/protocol";
+import { IotError, payloadOf } from "@hubwire/protocol";
+import type { IncomingMessage, MessageProperties } from "@hubwire/protocol";
 import { closed, invalid } from "../calls/errors.ts";
 import { EventStream } from "../calls/event-stream.ts";
+import { LazySignal } from "../calls/lazy-signal.ts";
+import type { Agenda, Machine } from "../connection/agenda.ts";
 import type { Subscriptions } from "../connection/subscriptions.ts";
 import type { Uplink } from "../connection/uplink.ts";
+import { channels } from "../observe/channels.ts";
 import type { Settings } from "../options/settings.ts";
-import { C2dMessage, readableProperties } from "./c2d-message.ts";
-import type { C2dHandler } from "./c2d-message.ts";
+import { readableProperties } from "./c2d-message.ts";
+import type { C2dHandler, C2dMessage, DeliveryHint } from "./c2d-message.ts";
+import { Delivery } from "./delivery.ts";
+import { DeliveryMemory } from "./delivery-memory.ts";
+import { Handlers } from "./handlers.ts";
+import type { MessageFilter } from "./handlers.ts";
+
+/** Makes the message that readers see. */
+export type MakeMessage<Message> = (
+  body: Uint8Array,
+  properties: MessageProperties,
+  hint: DeliveryHint,
+  complete: () => Promise<void>,
+) => Message;
+
+type Run = { readonly stop: LazySignal; readonly deadlineMs: number };
+
+/** Who takes what, for messages in the user's words. */
+export type InboxNames = { loop: string; handler: string };
 
 /**
- * Cloud-to-device messages between the connection and whoever takes them: the handler given to `connect`, or the readers
- * of `messages()`, each message to one of them. What comes while nobody reads is held unacknowledged, so that nothing is
- * lost; the bound is `receiveMax`, above which the driver stops reading from the connection.
+ * Incoming messages between the connection and whoever takes them: handlers, or the readers of a loop, each message to one
+ * of them. What comes while nobody takes it is held unacknowledged, so that nothing is lost; the bound is `receiveMax`, above
+ * which the driver stops reading from the connection.
+ *
+ * A message is acknowledged when its handler has finished, never before; one whose handler fails is left alone, because MQTT
+ * has no negative answer. While a message is held or handled its repetitions are not handed over: they add to what completing
+ * it answers.
  */
-export class Inbox {
+export class Inbox<Message extends C2dMessage> implements Machine {
   readonly #settings: Settings;
   readonly #uplink: Uplink;
   readonly #subscriptions: Subscriptions;
-  readonly #handler: C2dHandler | undefined;
-  readonly #readers = new Map<EventStream<C2dMessage>, (message: C2dMessage) => void>();
-  #held: C2dMessage[] = [];
-  /** Receipts by message: what a reader has that may stop before completing it. */
-  readonly #receipts = new WeakMap<C2dMessage, number>();
-  #filter: string | undefined;
+  readonly #agenda: Agenda;
+  readonly #names: InboxNames;
+  readonly #filter: () => string;
+  readonly #handlers: Handlers<Message>;
+  readonly #readers = new Map<EventStream<Message>, (delivery: Delivery<Message>) => void>();
+  readonly #memory = new DeliveryMemory();
+  /** Arrived and not over: what a repetition is compared with. */
+  readonly #open = new Set<Delivery<Message>>();
+  readonly #runs = new Map<Delivery<Message>, Run>();
+  #held: Delivery<Message>[] = [];
+  /** What was subscribed. */
+  #subscribed: string | undefined;
   #closed = false;
 
   constructor(
     settings: Settings,
     uplink: Uplink,
     subscriptions: Subscriptions,
-    handler: C2dHandler | undefined,
+    agenda: Agenda,
+    names: InboxNames,
+    filter: () => string,
   ) {
     this.#settings = settings;
     this.#uplink = uplink;
     this.#subscriptions = subscriptions;
-    this.#handler = handler;
-    if (handler !== undefined) this.#subscribe();
+    this.#agenda = agenda;
+    this.#names = names;
+    this.#filter = filter;
+    this.#handlers = new Handlers<Message>(names.handler, settings.onError);
+    agenda.add(this);
   }
 
-  messages(signal: AbortSignal | undefined): AsyncIterableIterator<C2dMessage, undefined> {
-    let latest: C2dMessage | undefined;
-    const give = (message: C2dMessage): void => {
-      latest = message;
-      stream.push(message);
+  /** @returns takes the handler away again; what it works on it finishes */
+  on(handler: C2dHandler<Message>, filter: MessageFilter<Message> | undefined): () => void {
+    const { loop, handler: what } = this.#names;
+    if (this.#closed) throw closed(what);
+    if (filter === undefined && this.#readers.size > 0) {
+      throw invalid(`${what} without filter would take everything from ${loop}`);
+    }
+    const remove = this.#handlers.add(handler, filter);
+    this.#subscribe();
+    for (const delivery of this.#held.splice(0)) this.#dispatch(delivery);
+    return remove;
+  }
+
+  messages(signal: AbortSignal | undefined): AsyncIterableIterator<Message, undefined> {
+    const { loop, handler } = this.#names;
+    let latest: Delivery<Message> | undefined;
+    const give = (delivery: Delivery<Message>): void => {
+      latest = delivery;
+      stream.push(delivery.message);
     };
-    const stream: EventStream<C2dMessage> = new EventStream<C2dMessage>({
-      what: "messages()",
+    const stream: EventStream<Message> = new EventStream<Message>({
+      what: loop,
       signal,
       // Nothing is pushed to a stream that has no reader waiting.
       bufferMax: 0,
-      onOverflow: (_buffer, message) => this.#held.unshift(message),
+      onOverflow: () => undefined,
       onRead: () => {
-        const message = this.#held.shift();
-        if (message !== undefined) give(message);
+        const delivery = this.#held.shift();
+        if (delivery !== undefined) give(delivery);
       },
       onDone: () => {
         this.#readers.delete(stream);
         // Left in the middle of a message: if it was not completed, its repetition goes to the next reader.
-        if (latest !== undefined) this.#release(latest);
+        if (latest !== undefined && !latest.isOver) this.#release(latest);
       },
     });
-    if (this.#closed) stream.fail(closed("messages()"));
-    else if (this.#handler !== undefined) {
-      stream.fail(invalid("messages() has nothing to give while onMessage takes every message"));
+    if (this.#closed) stream.fail(closed(loop));
+    else if (this.#handlers.takesAll) {
+      stream.fail(invalid(`${loop} has nothing to give while ${handler} takes every message`));
     }
     if (!stream.isOpen) return stream;
     this.#readers.set(stream, give);
@@ -70,61 +119,144 @@ export class Inbox {
     return stream;
   }
 
-  received(message: IncomingMessage, bag: string): void {
-    const c2d = new C2dMessage(
-      // Copied: a held message must not keep the whole chunk of the socket alive.
-      new Uint8Array(payloadOf(message)),
-      readableProperties(bag),
-      message.dup,
-      () => this.#complete(message.receipt),
-    );
-    this.#receipts.set(c2d, message.receipt);
-    if (this.#handler !== undefined) return void this.#handle(this.#handler, c2d);
-    for (const [reader, give] of this.#readers) {
-      if (reader.hasReader) return give(c2d);
+  received(incoming: IncomingMessage, bag: string, make: MakeMessage<Message>): void {
+    const { stats } = this.#settings;
+    stats.c2dReceived += 1;
+    const payload = payloadOf(incoming);
+    const repeated = this.#repeated(bag, payload, incoming.dup);
+    const properties = readableProperties(bag);
+    const hint = this.#memory.delivered(properties.system.messageId, incoming.dup);
+    if (hint.redelivered) stats.c2dDuplicates += 1;
+    if (repeated !== undefined) {
+      repeated.repeated(incoming.receipt, this.#uplink.session);
+      return this.#tell("received", repeated.message, true);
     }
-    this.#held.push(c2d);
+    const complete = (): Promise<void> => this.#complete(delivery);
+    // Copied: a held message must not keep the whole chunk of the socket alive.
+    const message = make(new Uint8Array(payload), properties, hint, complete);
+    const delivery: Delivery<Message> = new Delivery(message, bag, incoming.receipt);
+    this.#remember(delivery);
+    this.#tell("received", message, hint.redelivered);
+    this.#dispatch(delivery);
+  }
+
+  get deadlineMs(): number {
+    let nextMs = Infinity;
+    if (this.#settings.messageTimeoutMs === undefined) return nextMs;
+    for (const { deadlineMs } of this.#runs.values()) nextMs = Math.min(nextMs, deadlineMs);
+    return nextMs;
+  }
+
+  tick(nowMs: number): void {
+    for (const [delivery, { stop, deadlineMs }] of this.#runs) {
+      if (deadlineMs > nowMs) continue;
+      const text = `A handler of messages did not finish within ${this.#settings.messageTimeoutMs} ms`;
+      const error = new IotError("device.message_handler_timeout", text);
+      this.#runs.delete(delivery);
+      this.#failed(delivery);
+      stop.abort(error);
+      this.#settings.onError(error, this.#names.handler);
+    }
   }
 
   /** The device has another id: its messages come under another topic. */
   renamed(): void {
-    if (this.#filter === undefined) return;
-    this.#subscriptions.drop(this.#filter);
+    if (this.#subscribed === undefined) return;
+    this.#subscriptions.drop(this.#subscribed);
     this.#subscribe();
   }
 
   close(): void {
     this.#closed = true;
     this.#held = [];
+    for (const { stop } of this.#runs.values()) stop.abort(closed(this.#names.handler));
+    this.#runs.clear();
     for (const reader of this.#readers.keys()) reader.end();
   }
 
-  async #handle(handler: C2dHandler, message: C2dMessage): Promise<void> {
-    try {
-      await handler(message);
-    } catch (error) {
-      this.#release(message);
-      return this.#settings.onError(error, "onMessage");
+  #repeated(bag: string, body: Uint8Array, dup: boolean): Delivery<Message> | undefined {
+    for (const delivery of this.#open) {
+      if (delivery.isRepeatedBy(bag, body, dup)) return delivery;
     }
-    if (!this.#closed) await message.complete();
+    return undefined;
   }
 
-  /** Its repetition is handed over again; until then it can still be completed. */
-  #release(message: C2dMessage): void {
-    this.#uplink.session.release(this.#receipts.get(message) ?? 0);
+  /** Bounded, because a hub that loses its sessions makes room for new messages without the old ones being completed. */
+  #remember(delivery: Delivery<Message>): void {
+    this.#open.add(delivery);
+    if (this.#open.size <= 2 * this.#settings.receiveMax) return;
+    for (const oldest of this.#open) {
+      this.#open.delete(oldest);
+      return;
+    }
   }
 
-  #complete(receipt: number): Promise<void> {
+  #dispatch(delivery: Delivery<Message>): void {
+    const handler = this.#handlers.for(delivery.message);
+    if (handler !== undefined) return void this.#handle(handler, delivery);
+    for (const [reader, give] of this.#readers) {
+      if (reader.hasReader) return give(delivery);
+    }
+    this.#held.push(delivery);
+  }
+
+  async #handle(handler: C2dHandler<Message>, delivery: Delivery<Message>): Promise<void> {
+    const stop = new LazySignal();
+    const { clock, messageTimeoutMs = Infinity, onError } = this.#settings;
+    const deadlineMs = clock.nowMs() + messageTimeoutMs;
+    this.#runs.set(delivery, { stop, deadlineMs });
+    if (deadlineMs !== Infinity) this.#agenda.expect(deadlineMs);
+    const context = {
+      get signal() {
+        return stop.signal;
+      },
+    };
+    try {
+      await handler(delivery.message, context);
+    } catch (error) {
+      // After its time was over it has failed already.
+      if (this.#runs.delete(delivery)) this.#failed(delivery);
+      return onError(error, this.#names.handler);
+    }
+    this.#runs.delete(delivery);
+    // Also after its time: the work is done, and as long as the message has not come again this completes it.
+    if (!this.#closed) await this.#complete(delivery);
+  }
+
+  #failed(delivery: Delivery<Message>): void {
+    if (delivery.isCompleted) return;
+    this.#release(delivery);
+    this.#tell("failed", delivery.message, delivery.message.redelivered);
+  }
+
+  #release(delivery: Delivery<Message>): void {
+    this.#open.delete(delivery);
+    delivery.release(this.#uplink.session);
+  }
+
+  #complete(delivery: Delivery<Message>): Promise<void> {
     if (this.#closed) return Promise.reject(closed("complete"));
-    this.#uplink.session.ack(receipt);
+    if (delivery.isCompleted) return Promise.resolve();
+    this.#open.delete(delivery);
+    delivery.acknowledge(this.#uplink.session);
     this.#uplink.touch();
+    this.#settings.stats.c2dCompleted += 1;
+    this.#memory.completed(delivery.message.messageId);
+    this.#tell("completed", delivery.message, delivery.message.redelivered);
     return Promise.resolve();
   }
 
+  #tell(what: "received" | "completed" | "failed", message: Message, duplicate: boolean): void {
+    if (!channels.c2d.hasSubscribers) return;
+    const { messageId, body } = message;
+    const { device } = this.#settings.stats;
+    channels.c2d.publish({ device, what, messageId, bytes: body.length, duplicate });
+  }
+
   #subscribe(): void {
-    this.#filter = c2dFilter(this.#settings.endpoint.identity);
+    this.#subscribed = this.#filter();
     this.#subscriptions.need({
-      filter: this.#filter,
+      filter: this.#subscribed,
       qos: 1,
       onGranted: () => undefined,
       onRefused: (error: IotError) => {

@@ -1,4 +1,11 @@
-import { DesiredTracker, desiredFilter, parseJson, payloadOf } from "@hubwire/protocol";
+import {
+  DesiredTracker,
+  desiredFilter,
+  isJsonObject,
+  mayBeReplacement,
+  parseJson,
+  payloadOf,
+} from "@hubwire/protocol";
 import type {
   DesiredEffect,
   IncomingMessage,
@@ -6,31 +13,44 @@ import type {
   JsonObject,
   JsonValue,
 } from "@hubwire/protocol";
-import { closed, isIotError } from "../calls/errors.ts";
+import { closed, isIotError, timedOut } from "../calls/errors.ts";
 import { EventStream } from "../calls/event-stream.ts";
+import { PendingCall } from "../calls/pending-call.ts";
+import type { CallOptions } from "../calls/pending-call.ts";
 import type { Agenda, Machine } from "../connection/agenda.ts";
 import type { Subscriptions } from "../connection/subscriptions.ts";
+import { channels } from "../observe/channels.ts";
+import { checkNumber } from "../options/bounds.ts";
 import type { Settings } from "../options/settings.ts";
+import { frozen } from "./frozen.ts";
 import { patchBetween } from "./patch-between.ts";
+import { readTwin } from "./twin.ts";
 import type { DesiredChange } from "./twin.ts";
+import type { TwinFeed } from "./twin-cache.ts";
 import type { TwinRequests } from "./twin-requests.ts";
 
 const what = "desiredProperties()";
+const keepWhat = "followTwin";
 /** Events held for a slow reader; beyond it what it has not read becomes one event, and nothing is missing. */
 const bufferMax = 64;
 /** After a GET that failed although connected (throttled, hub trouble, unusable answer). */
 const retryAfterMs = 5_000;
+/** How long after a notification that may have been a replacement the twin is read; a random part more. */
+const confirmAfterMs = 2_000;
+const confirmSpreadMs = 3_000;
 const nothing: JsonObject = Object.freeze(Object.create(null) as JsonObject);
 
 /**
  * Desired properties for everybody who reads `desiredProperties()`: the whole section first, then each change. After a
- * reconnect, or when a notification is missing, the twin is read again and the difference is given as one change.
+ * reconnect, or when a notification is missing, the twin is read again and the difference is given as one change. So it is
+ * after a notification that may have been a replacement, which looks like a patch and may have removed something.
  */
 export class Desired implements Machine {
   readonly #settings: Settings;
   readonly #subscriptions: Subscriptions;
   readonly #requests: TwinRequests;
   readonly #agenda: Agenda;
+  readonly #cache: TwinFeed;
   readonly #tracker = new DesiredTracker();
   /** Readers, and whether they had their first event. */
   readonly #readers = new Map<EventStream<DesiredChange>, boolean>();
@@ -42,15 +62,22 @@ export class Desired implements Machine {
   #following = false;
   #asking: AbortController | undefined;
   #retryAtMs = Infinity;
+  #confirmAtMs = Infinity;
   #closed = false;
+  /** Followed also without readers, for the cache. */
+  #kept = false;
+  /** Who waits for the section on this connection. */
+  readonly #awaiting = new Set<PendingCall<void>>();
 
   constructor(
     settings: Settings,
     subscriptions: Subscriptions,
     requests: TwinRequests,
     agenda: Agenda,
+    cache: TwinFeed,
   ) {
     this.#settings = settings;
+    this.#cache = cache;
     this.#subscriptions = subscriptions;
     this.#requests = requests;
     this.#agenda = agenda;
@@ -70,16 +97,57 @@ export class Desired implements Machine {
     if (this.#closed) stream.fail(closed(what));
     if (!stream.isOpen) return stream;
     this.#readers.set(stream, false);
+    this.#start();
+    if (this.#known) this.#begin(stream);
+    return stream;
+  }
+
+  /** Follows from now on, with or without readers. @returns fulfilled as soon as the section is known on a connection */
+  keep(options: CallOptions): Promise<void> {
+    if (this.#closed) return Promise.reject(closed(keepWhat));
+    const { callTimeoutMs, clock } = this.#settings;
+    const { timeoutMs = callTimeoutMs, signal } = options;
+    checkNumber("timeoutMs", timeoutMs, 1, 86_400_000);
+    const call = new PendingCall<void>(keepWhat, clock.nowMs(), timeoutMs, signal);
+    if (call.settled) return call.promise;
+    this.#kept = true;
+    this.#awaiting.add(call);
+    const forget = (): void => void this.#awaiting.delete(call);
+    call.promise.then(forget, forget);
+    this.#agenda.expect(call.deadlineMs);
+    this.#start();
+    if (this.#known) call.resolve();
+    return call.promise;
+  }
+
+  /** The twin was read for somebody else: that may show that a notification is missing. */
+  read(body: JsonValue): void {
+    if (!this.#known) return;
+    const section = isJsonObject(body) ? body["desired"] : undefined;
+    const version = isJsonObject(section) ? section["$version"] : undefined;
+    if (typeof version === "number" && version > this.#tracker.version) {
+      this.#apply(this.#tracker.answered(body));
+    }
+  }
+
+  /** Reads the twin again: something in it is not known here. */
+  repair(): void {
+    if (this.#known) this.#apply(this.#tracker.restart());
+  }
+
+  /** Followed, and no answer awaited. */
+  get #known(): boolean {
+    return this.#following && !this.#tracker.waiting;
+  }
+
+  #start(): void {
     this.#subscriptions.need({
       filter: desiredFilter,
       qos: 0,
       onGranted: () => this.#follow(),
       onRefused: (error) => this.#fail(error),
     });
-    if (!this.#following) {
-      if (this.#subscriptions.granted(desiredFilter)) this.#follow();
-    } else if (!this.#tracker.waiting) this.#begin(stream);
-    return stream;
+    if (!this.#following && this.#subscriptions.granted(desiredFilter)) this.#follow();
   }
 
   received(message: IncomingMessage, version: number): void {
@@ -99,27 +167,40 @@ export class Desired implements Machine {
     this.#asking?.abort();
     this.#asking = undefined;
     this.#retryAtMs = Infinity;
+    this.#confirmAtMs = Infinity;
   }
 
   close(): void {
     this.#closed = true;
     this.disconnected();
+    for (const call of this.#awaiting) call.reject(closed(keepWhat));
     for (const reader of this.#readers.keys()) reader.end();
   }
 
   get deadlineMs(): number {
-    return this.#retryAtMs;
+    let nextMs = Math.min(this.#retryAtMs, this.#confirmAtMs);
+    for (const call of this.#awaiting) {
+      if (!call.settled) nextMs = Math.min(nextMs, call.deadlineMs);
+    }
+    return nextMs;
   }
 
   tick(nowMs: number): void {
-    if (nowMs < this.#retryAtMs) return;
-    this.#retryAtMs = Infinity;
-    this.#get();
+    for (const call of this.#awaiting) {
+      if (nowMs >= call.deadlineMs) call.reject(timedOut(keepWhat, call.timeoutMs));
+    }
+    if (nowMs >= this.#retryAtMs) {
+      this.#retryAtMs = Infinity;
+      this.#get();
+    }
+    if (nowMs < this.#confirmAtMs) return;
+    this.#confirmAtMs = Infinity;
+    this.repair();
   }
 
   /** Subscribed on this connection: read the twin, hold what arrives meanwhile. Not while nobody wants to know. */
   #follow(): void {
-    if (this.#readers.size === 0) return;
+    if (this.#readers.size === 0 && !this.#kept) return;
     this.#following = true;
     this.#apply(this.#tracker.restart());
   }
@@ -127,18 +208,39 @@ export class Desired implements Machine {
   #apply(effects: readonly DesiredEffect[]): void {
     for (const effect of effects) {
       if (effect.type === "get") this.#get();
-      else if (effect.type === "patch") this.#tell(effect.patch, effect.desired, effect.version);
+      else if (effect.type === "patch") this.#patched(effect.patch, effect.desired, effect.version);
       else {
         const patch = patchBetween(this.#told.desired, effect.desired);
+        if (this.#told.version > 0 && Object.keys(patch).length > 0) this.#repaired();
         this.#tell(patch, effect.desired, effect.version);
       }
     }
+  }
+
+  #patched(patch: JsonObject, desired: JsonObject, version: number): void {
+    const { confirmDesired, clock, random } = this.#settings;
+    if (confirmDesired && mayBeReplacement(this.#told.desired, patch)) {
+      // The first one counts: a service that writes all the time must not put it off for ever.
+      const atMs = clock.nowMs() + confirmAfterMs + random() * confirmSpreadMs;
+      this.#confirmAtMs = Math.min(this.#confirmAtMs, atMs);
+      this.#agenda.expect(this.#confirmAtMs);
+    }
+    this.#tell(patch, desired, version);
+  }
+
+  #repaired(): void {
+    const { stats } = this.#settings;
+    stats.twinRepairs += 1;
+    if (!channels.twin.hasSubscribers) return;
+    channels.twin.publish({ device: stats.device, what: "repair", status: 0, tookMs: 0 });
   }
 
   /** A snapshot that says what is known already is news only to readers that have heard nothing yet. */
   #tell(patch: JsonObject, desired: JsonObject, version: number): void {
     const { desired: before, version: versionBefore } = this.#told;
     this.#told = { desired: frozen(desired), version };
+    this.#cache.desired(desired, version);
+    for (const call of this.#awaiting) call.resolve();
     const change = { patch: frozen(patch), desired, version };
     this.#before.set(change, before);
     const isNews = version !== versionBefore || Object.keys(patch).length > 0;
@@ -179,8 +281,12 @@ export class Desired implements Machine {
 
   #answered(body: JsonValue): void {
     this.#asking = undefined;
+    // What it asks for includes what a confirmation would.
+    this.#confirmAtMs = Infinity;
     try {
+      const twin = readTwin(body);
       this.#apply(this.#tracker.answered(body));
+      this.#cache.read(twin);
     } catch (error) {
       this.#failed(error);
     }
@@ -197,6 +303,7 @@ export class Desired implements Machine {
   #fail(error: IotError): void {
     this.#following = false;
     for (const reader of this.#readers.keys()) reader.fail(error);
+    for (const call of this.#awaiting) call.reject(error);
   }
 }
 
@@ -205,10 +312,3 @@ const finalCodes: ReadonlySet<string> = new Set([
   "device.subscription_refused",
   "device.twin_refused",
 ]);
-
-/** Readers share documents with each other and with the tracker, so nobody may change them. */
-function frozen<T extends JsonValue>(value: T): T {
-  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
-  for (const member of Object.values(value)) frozen(member as JsonValue);
-  return Object.freeze(value);
-}

@@ -14,6 +14,7 @@ import type { CallOptions } from "../calls/pending-call.ts";
 import type { Agenda, Machine } from "../connection/agenda.ts";
 import type { Subscriptions } from "../connection/subscriptions.ts";
 import type { Uplink } from "../connection/uplink.ts";
+import { channels } from "../observe/channels.ts";
 import { checkNumber } from "../options/bounds.ts";
 import type { Settings } from "../options/settings.ts";
 
@@ -29,13 +30,25 @@ type Request = {
   payload: Uint8Array;
   call: PendingCall<TwinAnswer>;
   isGet: boolean;
+  /** Whether it may be asked a second time when its answer was lost. */
+  again: boolean;
   sent: boolean;
+  sentMs: number;
+};
+
+/** How a report is sent. */
+export type ReportOptions = CallOptions & {
+  /** Only if the reported `$version` still is this; 412 otherwise. Such a report is not repeated by itself. */
+  ifVersion?: number | undefined;
 };
 
 /**
  * Twin requests and their answers, matched by `$rid`. A request whose answer was lost with its connection is sent again on
- * the next one, in the order of the calls: reading again is harmless, and a merge patch applied twice is the patch. An
- * answer nobody waits for (late, repeated, invented) is dropped.
+ * the next one, in the order of the calls: reading again is harmless, and a merge patch applied twice is the patch, because
+ * only one report is on its way at a time (see `Reports`). Only a report for a certain version is not repeated; it rejects
+ * with `device.connection_lost`, and its sender finds out. An answer nobody waits for (late, repeated, invented) is dropped.
+ *
+ * Before each request the rate limit is asked; one that must wait holds back those behind it.
  */
 export class TwinRequests implements Machine {
   readonly #settings: Settings;
@@ -48,6 +61,12 @@ export class TwinRequests implements Machine {
   readonly #ridPrefix: string;
   #ridCount = 0;
   #closed = false;
+  /** When the rate limit lets the next request go. */
+  #gateMs = Infinity;
+  /** Called when requests can be sent, on each connection. */
+  onReady: (() => void) | undefined;
+  /** Called when the hub does not grant the answers. */
+  onRefused: ((error: IotError) => void) | undefined;
 
   constructor(settings: Settings, uplink: Uplink, subscriptions: Subscriptions, agenda: Agenda) {
     this.#settings = settings;
@@ -64,17 +83,22 @@ export class TwinRequests implements Machine {
     return false;
   }
 
+  /** Connected, and the hub will deliver answers. */
+  get ready(): boolean {
+    return this.#subscriptions.granted(twinResponsesFilter) && this.#uplink.connected;
+  }
+
   get(what: string, options: CallOptions): Promise<TwinAnswer> {
     return this.#request(what, options, empty, true);
   }
 
-  report(what: string, options: CallOptions, patch: Uint8Array): Promise<TwinAnswer> {
+  report(what: string, options: ReportOptions, patch: Uint8Array): Promise<TwinAnswer> {
     return this.#request(what, options, patch, false);
   }
 
   #request(
     what: string,
-    options: CallOptions,
+    options: ReportOptions,
     payload: Uint8Array,
     isGet: boolean,
   ): Promise<TwinAnswer> {
@@ -90,8 +114,10 @@ export class TwinRequests implements Machine {
     const call = new PendingCall<TwinAnswer>(what, nowMs, timeoutMs, signal);
     if (call.settled) return call.promise;
     const rid = `${this.#ridPrefix}-${(this.#ridCount++).toString(36)}`;
-    const topic = isGet ? twinGetTopic(rid) : twinReportTopic(rid);
-    const request: Request = { topic, payload, call, isGet, sent: false };
+    const { ifVersion } = options;
+    const topic = isGet ? twinGetTopic(rid) : twinReportTopic(rid, ifVersion);
+    const again = ifVersion === undefined;
+    const request: Request = { topic, payload, call, isGet, again, sent: false, sentMs: 0 };
     this.#waiting.set(rid, request);
     // However it ends, also by its signal, it leaves the list.
     const forget = (): void => {
@@ -100,8 +126,8 @@ export class TwinRequests implements Machine {
     };
     call.promise.then(forget, forget);
     this.#agenda.expect(call.deadlineMs);
-    this.#subscribe();
-    if (this.#subscriptions.granted(twinResponsesFilter)) this.#send(request, nowMs);
+    this.subscribe();
+    if (this.ready) this.#pump(nowMs);
     return call.promise;
   }
 
@@ -110,8 +136,10 @@ export class TwinRequests implements Machine {
     if (request === undefined) return;
     const { call, isGet } = request;
     const bytes = payloadOf(message);
+    this.#tell(request, topic.status);
     if (topic.status < 200 || topic.status > 299) {
-      return call.reject(statusError(call.what, topic.status, bytes));
+      if (topic.status === 429) this.#throttled(isGet ? "twinGet" : "twinReport");
+      return call.reject(statusError(call.what, topic.status, bytes, isGet));
     }
     if (!isGet) return call.resolve({ body: null, version: topic.version });
     try {
@@ -123,7 +151,14 @@ export class TwinRequests implements Machine {
   }
 
   disconnected(): void {
-    for (const request of this.#waiting.values()) request.sent = false;
+    this.#gateMs = Infinity;
+    for (const request of this.#waiting.values()) {
+      const { call, sent, again } = request;
+      request.sent = false;
+      if (!sent || again) continue;
+      const text = `${call.what}: the connection was lost before the answer came`;
+      call.reject(new IotError("device.connection_lost", text, { cause: this.#uplink.cause }));
+    }
   }
 
   close(): void {
@@ -132,7 +167,7 @@ export class TwinRequests implements Machine {
   }
 
   get deadlineMs(): number {
-    let nextMs = Infinity;
+    let nextMs = this.#gateMs;
     for (const { call } of this.#waiting.values()) {
       if (!call.settled) nextMs = Math.min(nextMs, call.deadlineMs);
     }
@@ -140,6 +175,7 @@ export class TwinRequests implements Machine {
   }
 
   tick(nowMs: number): void {
+    if (nowMs >= this.#gateMs) this.#pump(nowMs);
     for (const { call, sent } of this.#waiting.values()) {
       if (call.settled || call.deadlineMs > nowMs) continue;
       const { cause } = this.#uplink;
@@ -148,35 +184,66 @@ export class TwinRequests implements Machine {
     }
   }
 
-  #subscribe(): void {
+  /** The answers' subscription. Repeating it is harmless. */
+  subscribe(): void {
     this.#subscriptions.need({
       filter: twinResponsesFilter,
       qos: 0,
       onGranted: (nowMs) => {
-        for (const request of this.#waiting.values()) this.#send(request, nowMs);
+        this.#pump(nowMs);
+        this.onReady?.();
       },
       onRefused: (error) => {
         for (const { call } of this.#waiting.values()) call.reject(error);
+        this.onRefused?.(error);
       },
     });
   }
 
-  #send(request: Request, nowMs: number): void {
-    if (request.sent || request.call.settled || !this.#uplink.connected) return;
-    request.sent = true;
-    const { topic, payload } = request;
-    this.#uplink.session.publish({ topic, payload, qos: 0 }, nowMs);
-    this.#uplink.touch();
+  /** Sends what was not sent on this connection, as far as the rate limit lets it. */
+  #pump(nowMs: number): void {
+    this.#gateMs = Infinity;
+    const { gate, stats } = this.#settings;
+    for (const request of this.#waiting.values()) {
+      const { topic, payload, call, isGet, sent } = request;
+      if (sent || call.settled) continue;
+      if (!this.ready) return;
+      const atMs = gate.admit(isGet ? "twinGet" : "twinReport", payload.length, nowMs);
+      if (atMs > 0) {
+        this.#gateMs = atMs;
+        return this.#agenda.expect(atMs);
+      }
+      request.sent = true;
+      request.sentMs = nowMs;
+      if (isGet) stats.twinGets += 1;
+      else stats.twinReports += 1;
+      this.#uplink.session.publish({ topic, payload, qos: 0 }, nowMs);
+      this.#uplink.touch();
+    }
+  }
+
+  #throttled(what: "twinGet" | "twinReport"): void {
+    const { gate, clock } = this.#settings;
+    gate.throttled(what, clock.nowMs());
+  }
+
+  #tell({ isGet, sentMs }: Request, status: number): void {
+    if (!channels.twin.hasSubscribers) return;
+    const { stats, clock } = this.#settings;
+    const what = isGet ? "get" : "report";
+    channels.twin.publish({ device: stats.device, what, status, tookMs: clock.nowMs() - sentMs });
   }
 }
 
-function statusError(what: string, status: number, bytes: Uint8Array): IotError {
+function statusError(what: string, status: number, bytes: Uint8Array, isGet: boolean): IotError {
   const code =
     status === 429
       ? "device.twin_throttled"
-      : status >= 400 && status <= 499
-        ? "device.twin_refused"
-        : "device.twin_unavailable";
+      : !isGet && (status === 409 || status === 412)
+        ? "device.twin_conflict"
+        : status >= 400 && status <= 499
+          ? "device.twin_refused"
+          : "device.twin_unavailable";
   const said = hubMessage(bytes);
   return new IotError(code, `${what}: the hub answered ${status}${said === "" ? "" : `, ${said}`}`);
 }

@@ -16,7 +16,8 @@ export const deviceCallErrors = group({
   "device.method_busy": {
     retryable: true,
     summary: "As many direct methods run on the device as it allows (answered 429).",
-    remedy: "Call again later; on the device raise methodsConcurrentMax, or let handlers end sooner.",
+    remedy:
+      "Call again later; on the device raise methodsConcurrentMax, or let handlers end sooner.",
   },
   "device.method_failed": {
     retryable: false,
