@@ -17,10 +17,15 @@ export type DeviceRef = { hostName: string; deviceId: string; moduleId?: string 
  * uncaught exception).
  */
 export type DeviceEvents = {
-  /** A client was made. `stats` stays usable until `closed`, and after it. */
+  /** A client was made. `stats` gives its counters, also after `closed`. */
   opened: { device: DeviceRef; stats: () => DeviceStats };
   /** A client was closed, or `connect()` gave up (then with the reason). */
-  closed: { device: DeviceRef; cause: IotError | undefined };
+  closed: {
+    device: DeviceRef;
+    cause: IotError | undefined;
+    /** The same function as in `opened`. */
+    stats: () => DeviceStats;
+  };
   connected: { device: DeviceRef; sessionPresent: boolean; renewed: boolean };
   /** An established connection ended without being asked to. */
   disconnected: { device: DeviceRef; cause: IotError };

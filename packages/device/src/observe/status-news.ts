@@ -3,7 +3,7 @@ import type { Endpoint } from "../connection/endpoint.ts";
 import type { DeviceStatus } from "../connection/status.ts";
 import { channels } from "./channels.ts";
 import type { DeviceRef } from "./channels.ts";
-import type { Counters } from "./stats.ts";
+import type { Counters, DeviceStats } from "./stats.ts";
 
 export const deviceRef = ({ hostName, identity }: Endpoint): DeviceRef => ({
   hostName,
@@ -14,6 +14,7 @@ export const deviceRef = ({ hostName, identity }: Endpoint): DeviceRef => ({
 /** Tells the channels what the changes of a client's status mean. */
 export class StatusNews {
   readonly #stats: Counters;
+  readonly #snapshot = (): DeviceStats => this.#stats.snapshot();
   /** Whether a connection stands, or stood until its renewal. */
   #state: DeviceStatus["state"] = "connecting";
   #noted: IotError | undefined;
@@ -21,7 +22,7 @@ export class StatusNews {
   constructor(stats: Counters) {
     this.#stats = stats;
     if (channels.opened.hasSubscribers) {
-      channels.opened.publish({ device: stats.device, stats: () => stats.snapshot() });
+      channels.opened.publish({ device: stats.device, stats: this.#snapshot });
     }
   }
 
@@ -82,7 +83,7 @@ export class StatusNews {
 
   #closed(cause: IotError | undefined): void {
     if (channels.closed.hasSubscribers) {
-      channels.closed.publish({ device: this.#stats.device, cause });
+      channels.closed.publish({ device: this.#stats.device, cause, stats: this.#snapshot });
     }
   }
 
