@@ -10,6 +10,8 @@ import { EventStream } from "./calls/event-stream.ts";
 import { Deadlines } from "./calls/deadlines.ts";
 import { PendingCall } from "./calls/pending-call.ts";
 import type { CallOptions } from "./calls/pending-call.ts";
+import type { IssueCall, IssueOptions } from "./certificates/issue-call.ts";
+import type { RenewedCertificate } from "./certificates/issued.ts";
 import type { SingleProof } from "./credentials/credentials.ts";
 import type { RotateOptions } from "./credentials/rotate.ts";
 import { Agenda } from "./connection/agenda.ts";
@@ -82,6 +84,8 @@ export class DeviceClient implements AsyncDisposable {
   readonly #inputs: Inbox<InputMessage>;
   readonly #methods: Methods;
   readonly #requests: TwinRequests;
+  /** Only once a certificate was asked for. */
+  #issueCall: IssueCall | undefined;
   readonly #desired: Desired;
   readonly #reports: Reports;
   readonly #twin: TwinCache;
@@ -420,6 +424,25 @@ export class DeviceClient implements AsyncDisposable {
   }
 
   /**
+   * Preview. Makes a new key on the device and has the hub issue a certificate for it. The connection stays as it is: keep
+   * the result (see `renewingCertificate` in `@hubwire/device/certificates`), and the next connection uses it. Needs
+   * `apiVersion: "2025-08-01-preview"`. Waits 120 s unless told otherwise; one request at a time.
+   * @throws IotError `certificate.*`, `device.subscription_refused`, `call.timeout`, `call.aborted`, `client.closed`
+   */
+  async renewCertificate(options: IssueOptions = {}): Promise<RenewedCertificate> {
+    if (this.#closePromise !== undefined) throw closed("renewCertificate");
+    const { IssueCall, renewCertificate } = await import("./certificates/renew.ts");
+    if (this.#closePromise !== undefined) throw closed("renewCertificate");
+    this.#issueCall ??= new IssueCall(
+      this.#settings,
+      this.#uplink,
+      this.#subscriptions,
+      this.#agenda,
+    );
+    return renewCertificate(this.#settings, this.#issueCall, options);
+  }
+
+  /**
    * Takes no more calls, finishes what is under way (for at most `timeoutMs`, 10 s), sends DISCONNECT and ends all loops.
    * What was not finished rejects with `client.closed`. Never rejects; repeating it is harmless.
    */
@@ -465,7 +488,7 @@ export class DeviceClient implements AsyncDisposable {
   }
 
   get #requestsOpen(): boolean {
-    return this.#requests.open || this.#methods.running > 0;
+    return this.#requests.open || this.#methods.running > 0 || this.#issueCall?.open === true;
   }
 
   #finish(failure: IotError | undefined): void {
@@ -476,6 +499,7 @@ export class DeviceClient implements AsyncDisposable {
     this.#telemetry.close();
     this.#reports.close();
     this.#requests.close();
+    this.#issueCall?.close();
     this.#desired.close();
     this.#methods.close();
     this.#inbox.close();
@@ -498,6 +522,7 @@ export class DeviceClient implements AsyncDisposable {
         this.#telemetry.disconnected();
         this.#subscriptions.disconnected();
         this.#requests.disconnected();
+        this.#issueCall?.disconnected();
         this.#desired.disconnected();
         this.#twinFeed.disconnected();
       },
@@ -543,6 +568,9 @@ export class DeviceClient implements AsyncDisposable {
       case "desired":
         return this.#desired.received(message, topic.version);
       case "certificateResponse":
+        this.#issueCall?.received(message, topic);
+        this.#uplink.session.ack(message.receipt);
+        return this.#uplink.touch();
       case "unknown":
         // Nobody asked for it. Acknowledged, or it would take a place in the window for ever.
         this.#uplink.session.ack(message.receipt);

@@ -33,6 +33,8 @@ export type {
   CredentialScope,
 } from "./credentials/provider.ts";
 export type { RetryOptions } from "./connection/retry.ts";
+export type { IssueOptions } from "./certificates/issue-call.ts";
+export type { RenewedCertificate } from "./certificates/issued.ts";
 export type { DeviceStatus } from "./connection/status.ts";
 export type { Provisioned } from "./connection/provisioner.ts";
 export type { Attestation, ProvisioningOptions } from "./provisioning/provisioning-options.ts";

@@ -15,7 +15,7 @@ export type Pkcs11SasOptions = Pkcs11SignOptions & {
  * @throws IotError `argument.invalid`
  */
 export function pkcs11SasCredentials(options: Pkcs11SasOptions): CredentialProvider {
-  const { sharedAccessKeyName: policyName, tokenLifetimeS = 3_600 } = options;
+  const { sharedAccessKeyName, tokenLifetimeS = 3_600 } = options;
   if (!Number.isInteger(tokenLifetimeS) || tokenLifetimeS < 10 || tokenLifetimeS > 366 * 86_400)
     throw new IotError("argument.invalid", "tokenLifetimeS is a whole number from 10 to 31622400");
   const sign = pkcs11Sign(options);
@@ -24,7 +24,8 @@ export function pkcs11SasCredentials(options: Pkcs11SasOptions): CredentialProvi
       const expiresAtS = Math.floor(wallMs / 1000) + tokenLifetimeS;
       const { hostName, deviceId, moduleId } = scope;
       const identity = moduleId === undefined ? { deviceId } : { deviceId, moduleId };
-      const resource = sasResource(hostName, identity);
+      const resource = scope.resource ?? sasResource(hostName, identity);
+      const policyName = scope.policyName ?? sharedAccessKeyName;
       const token = await buildSasToken({ resource, policyName, expiresAtS }, sign);
       const password = Buffer.from(token, "utf8");
       return { password, tls: undefined, expiresAtMs: expiresAtS * 1000, renewable: true };

@@ -16,7 +16,7 @@ type Asked = { needs: Need[]; deadlineMs: number };
 
 /**
  * The topic filters this device needs, asked for anew on every connection: where the hub kept the session that changes
- * nothing, where it did not it is necessary. At most four are ever needed; IoT Hub allows five.
+ * nothing, where it did not it is necessary. At most five are ever needed, and IoT Hub allows five.
  */
 export class Subscriptions implements Machine {
   readonly #settings: Settings;
