@@ -23,6 +23,8 @@ import { Vigil } from "./vigil.ts";
 const packetBytesMax = 512 * 1024;
 /** How long a connection that is in doubt (the computer slept, the application asks) has to say anything at all. */
 const probeTimeoutMs = 5_000;
+/** A provider that has news at every connect must not make the client reconnect in a loop. */
+const newsEveryMs = 1_000;
 
 /**
  * Keeps one device connected: tries, waits as `Recovery` says, tries again, for ever unless told otherwise.
@@ -47,6 +49,7 @@ export class Uplink implements Machine {
   #fresh = false;
   /** The handshake under way replaces a connection that was given up for it. */
   #switching = false;
+  #switchedAtMs = -Infinity;
   #cause: IotError | undefined;
   /** What CONNACK said; the close that follows it says less. */
   #refused: IotError | undefined;
@@ -233,7 +236,8 @@ export class Uplink implements Machine {
 
   #lookForNews(nowMs: number): void {
     const why = this.#link.newsSince(this.#credential as Credential);
-    if (why !== undefined) this.#renewal?.request(why, nowMs);
+    if (why === undefined) return;
+    this.#renewal?.request(why, Math.max(nowMs, this.#switchedAtMs + newsEveryMs));
   }
 
   #try(nowMs: number): void {
@@ -273,6 +277,8 @@ export class Uplink implements Machine {
   #moveTo(endpoint: Endpoint): void {
     const before = this.#settings.endpoint;
     this.#settings.endpoint = endpoint;
+    // What another hub refused says nothing about this one.
+    if (before.hostName !== endpoint.hostName) this.#recovery.hope();
     if (!sameIdentity(before.identity, endpoint.identity)) this.#owner.renamed();
   }
 
@@ -402,6 +408,7 @@ export class Uplink implements Machine {
     this.#driver = undefined;
     this.#phase = "handshake";
     this.#switching = true;
+    this.#switchedAtMs = nowMs;
     old?.apply(this.session.disconnect(nowMs));
     if (old !== undefined) this.#owner.disconnected(nowMs);
     this.#handshake(this.#newAttempt(nowMs), opened);

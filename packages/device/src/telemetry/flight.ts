@@ -52,6 +52,18 @@ export class Flight {
     this.#live -= 1;
   }
 
+  /** Lets go of all that are not settled; in the order they were given to the session. */
+  takeBack(): Outgoing[] {
+    const taken: Outgoing[] = [];
+    this.messages.filter((message) => {
+      if (message.state !== "settled") taken.push(message);
+      return false;
+    });
+    this.#bytes = 0;
+    this.#live = 0;
+    return taken;
+  }
+
   trim(): void {
     const { messages } = this;
     while (messages.length > 0 && messages.at(0).state === "settled") messages.shift();

@@ -368,6 +368,14 @@ export class Telemetry implements Machine, StoreHost {
     }
   }
 
+  /** The device has another id: what the session still has waits again, to go under the new id's topics. */
+  renamed(): void {
+    for (const message of this.#flight.takeBack().toReversed()) {
+      this.#uplink.session.cancel(message.packetId);
+      this.#putBack(message);
+    }
+  }
+
   #putBack(message: Outgoing): void {
     const lane = this.#laneOf(message);
     message.state = "queued";
