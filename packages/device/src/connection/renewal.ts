@@ -96,9 +96,9 @@ export class Renewal {
   }
 
   /** Something new is there: change over to it as soon as nobody notices. */
-  request(why: string, nowMs: number): void {
-    this.#wanted = { why, atMs: nowMs };
-    if (this.#stage.name === "resting") this.#prepare(nowMs, why, false);
+  request(why: string, atMs: number): void {
+    this.#wanted = { why, atMs };
+    this.look(this.#settings.clock.nowMs());
   }
 
   tick(nowMs: number): void {
