@@ -111,7 +111,7 @@ export class WebSocketStream implements ByteStream {
 
   /** Frames that break the rules; ws has sent its close frame by now. */
   #broken(error: Error & { code?: string }): void {
-    const isLarge = error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+    const isLarge = /^WS_ERR_UNSUPPORTED_(MESSAGE|DATA_PAYLOAD)_LENGTH$/.test(error.code ?? "");
     const code = isLarge ? "transport.websocket_too_large" : "transport.websocket_protocol";
     const message = `${this.peer.address} sent what cannot be taken: ${printable(error.message)}`;
     this.#reject(new IotError(code, message, { cause: error }));
