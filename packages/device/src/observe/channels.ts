@@ -61,7 +61,10 @@ export type DeviceEvents = {
   };
   /** The hub said it was throttling; the client slows down. */
   throttled: { device: DeviceRef; what: GatedOperation | "connect" };
-  /** A failure nobody waits for: a handler of the application, a subscription, a renewal to be tried again. */
+  /**
+   * A failure nobody waits for: what a handler of the application threw (as it is), a subscription that was refused, a renewal
+   * that has to be tried again.
+   */
   error: { device: DeviceRef; where: string; error: unknown };
 };
 export type DeviceEventName = keyof DeviceEvents;

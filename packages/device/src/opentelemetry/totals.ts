@@ -6,7 +6,7 @@ import { counterRows, levelRows } from "./metric-table.ts";
 
 type Sums = { counters: number[]; dropped: Record<DropReason, number> };
 
-/** All clients of one device in this process: a counter must not fall when one is closed and another opened. */
+/** All clients of one device, or of what counts as one: a counter must not fall when one is closed and another opened. */
 type Device = {
   attributes: Attributes;
   /** Of clients that were closed. */
@@ -24,10 +24,12 @@ export class Totals {
   }
 
   opened(ref: DeviceRef, stats: () => DeviceStats): void {
-    const key = keyOf(ref);
+    const attributes = this.#attributesOf(ref);
+    // Whom the attributes do not tell apart is one series.
+    const key = JSON.stringify(attributes);
     let device = this.#devices.get(key);
     if (device === undefined) {
-      device = { attributes: this.#attributesOf(ref), past: noSums(), live: new Set() };
+      device = { attributes, past: noSums(), live: new Set() };
       this.#devices.set(key, device);
     }
     device.live.add(stats);
@@ -61,9 +63,6 @@ export class Totals {
     }
   }
 }
-
-const keyOf = ({ hostName, deviceId, moduleId = "" }: DeviceRef): string =>
-  JSON.stringify([hostName, deviceId, moduleId]);
 
 const noSums = (): Sums => ({
   counters: counterRows.map(() => 0),

@@ -9,6 +9,7 @@ import { retryPolicy } from "../connection/retry.ts";
 import { systemNetwork } from "../connection/vigil.ts";
 import { rotatable } from "../credentials/rotate.ts";
 import { gateOf } from "../limits/gate-options.ts";
+import { alsoOnChannel } from "../observe/error-news.ts";
 import { Counters } from "../observe/stats.ts";
 import { outboxSettings } from "../outbox/outbox-settings.ts";
 import { deviceRef } from "../observe/status-news.ts";
@@ -86,7 +87,7 @@ export function resolveOptions(options: ConnectOptions): Settings {
     methodTimeoutMs: numberOption("methodTimeoutMs", options.methodTimeoutMs),
     messageTimeoutMs,
     confirmDesired: options.confirmDesired ?? true,
-    onError: options.onError ?? warn,
+    onError: alsoOnChannel(options.onError ?? warn, stats),
     stats,
     gate: gateOf(options, { clock, random, stats }),
   };

@@ -3,6 +3,7 @@ import { aborted, closed, timedOut } from "../calls/errors.ts";
 import type { CallOptions } from "../calls/pending-call.ts";
 import type { Agenda, Machine } from "../connection/agenda.ts";
 import type { Uplink } from "../connection/uplink.ts";
+import { tellAcknowledged, tellDropped, tellSent } from "../observe/telemetry-news.ts";
 import type { DropReason } from "../observe/stats.ts";
 import type { Settings } from "../options/settings.ts";
 import type { MessageStore, StoreHost } from "../outbox/store.ts";
@@ -286,6 +287,7 @@ export class Telemetry implements Machine, StoreHost {
       message.packetId = session.publish(message, nowMs);
       message.sentAtMs = nowMs;
       stats.sent += 1;
+      tellSent(stats, message.sizeBytes, qos, false);
       if (qos === 1) {
         free -= 1;
         message.state = "sent";
@@ -334,6 +336,7 @@ export class Telemetry implements Machine, StoreHost {
     const { stats } = this.#settings;
     stats.acknowledged += 1;
     stats.roundTrip.record(nowMs - message.sentAtMs);
+    tellAcknowledged(stats, nowMs - message.sentAtMs);
     this.#settle(message);
     this.#tell(message, undefined);
     this.#flight.trim();
@@ -348,6 +351,7 @@ export class Telemetry implements Machine, StoreHost {
       if (message.state !== "sent") continue;
       message.sentAtMs = nowMs;
       this.#settings.stats.resent += 1;
+      tellSent(this.#settings.stats, message.sizeBytes, 1, true);
     }
     if (this.#flight.count > 0) this.#expectAck(nowMs);
   }
@@ -486,7 +490,7 @@ export class Telemetry implements Machine, StoreHost {
   /** A stored message is given up unread, or was settled before the process began. */
   #skipped(lane: Lane, bytes: number, reason: DropReason | undefined): void {
     if (reason === undefined) return this.#count(lane, 0, -bytes);
-    this.#settings.stats.dropped[reason] += 1;
+    this.#countDrop(reason);
     this.#count(lane, -1, -bytes);
   }
 
@@ -511,8 +515,9 @@ export class Telemetry implements Machine, StoreHost {
     }
   }
 
-  #countDrop(reason: DropReason): void {
+  #countDrop(reason: DropReason, messageId?: string): void {
     this.#settings.stats.dropped[reason] += 1;
+    tellDropped(this.#settings.stats, reason, messageId);
   }
 
   /** The oldest of a lane makes room. */
@@ -661,7 +666,7 @@ export class Telemetry implements Machine, StoreHost {
     if (message.state === "settled") return;
     // Its caller is told that it failed: it must not be sent again on the next connection.
     if (message.state === "sent") this.#uplink.session.cancel(message.packetId);
-    if (reason !== undefined) this.#countDrop(reason);
+    if (reason !== undefined) this.#countDrop(reason, message.messageId);
     this.#settle(message);
     this.#tell(message, error);
   }

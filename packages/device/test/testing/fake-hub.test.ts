@@ -237,7 +237,7 @@ describe("fake hub: faults", () => {
     const got: boolean[] = [];
     const { hub, client } = await world({
       onMessage: (message) => {
-        got.push(message.duplicate);
+        got.push(message.redelivered);
         if (got.length === 1) throw new Error("not now");
       },
     });
