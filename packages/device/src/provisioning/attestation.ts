@@ -2,28 +2,41 @@ import { decodeBase64Lenient } from "@hubwire/protocol";
 import type { Sign } from "@hubwire/protocol";
 import { deriveDeviceKey } from "@hubwire/protocol/dps";
 import { invalid } from "../calls/errors.ts";
-import type { SingleProof } from "../credentials/credentials.ts";
+import type { ClientCertificate, SingleProof } from "../credentials/credentials.ts";
 import { signWithKey } from "../credentials/passwords.ts";
+import type { CredentialProvider } from "../credentials/provider.ts";
 import type { Secret } from "../credentials/secret.ts";
 import type { Attestation } from "./provisioning-options.ts";
 
-const kinds = ["symmetricKey", "groupKey", "certificate", "sign", "provider"] as const;
+const kinds = "symmetricKey, groupKey, certificate, sign, provider";
+
+type AnyAttestation = {
+  symmetricKey?: Secret;
+  groupKey?: Secret;
+  certificate?: ClientCertificate;
+  sign?: Sign;
+  provider?: CredentialProvider;
+};
 
 /**
  * The proof for the service and for the hub: an enrolment's key or certificate is the device's at its hub too.
  * @throws IotError `argument.invalid`
  */
 export function proofOf(given: Attestation, registrationId: string): SingleProof {
-  const chosen = kinds.filter((kind) => (given as Record<string, unknown>)[kind] !== undefined);
-  if (chosen.length !== 1) throw invalid(`provisioning has exactly one of ${kinds.join(", ")}`);
-  if ("symmetricKey" in given) {
-    return { sharedAccessKey: checkedKey("symmetricKey", given.symmetricKey) };
+  // Untyped callers give names with undefined behind them: what counts is what is there.
+  const { symmetricKey, groupKey, certificate, sign, provider } = given as AnyAttestation;
+  const count = [symmetricKey, groupKey, certificate, sign, provider].filter(
+    (one) => one !== undefined,
+  ).length;
+  if (count !== 1) throw invalid(`provisioning has exactly one of ${kinds}`);
+  if (symmetricKey !== undefined) {
+    return { sharedAccessKey: checkedKey("symmetricKey", symmetricKey) };
   }
-  if ("groupKey" in given) {
-    return { sign: signAsMember(registrationId, checkedKey("groupKey", given.groupKey)) };
+  if (groupKey !== undefined) {
+    return { sign: signAsMember(registrationId, checkedKey("groupKey", groupKey)) };
   }
-  if ("certificate" in given) return { certificate: given.certificate };
-  return "sign" in given ? { sign: given.sign } : { provider: given.provider };
+  if (certificate !== undefined) return { certificate };
+  return sign === undefined ? { provider: provider as CredentialProvider } : { sign };
 }
 
 function checkedKey(name: string, key: Secret): Secret {

@@ -88,7 +88,8 @@ export class ProvisioningService {
 
   /** What a device gets as `provisioning.openStream`. */
   readonly open: OpenStream = async (signal) => {
-    await this.script.onOpen?.(++this.opened, signal);
+    this.opened += 1;
+    await this.script.onOpen?.(this.opened, signal);
     const [ours, theirs] = memoryStreamPair({ clock: this.#clock });
     this.serve(ours);
     return theirs;
