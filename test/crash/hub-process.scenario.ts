@@ -10,11 +10,11 @@ import { openSqliteStores } from "../../packages/hub/src/stores/sqlite/index.ts"
 import { plantedBugs } from "./planted-bugs.ts";
 import type { HubArguments } from "./hub-process.ts";
 
-const { directory, bug } = JSON.parse(process.argv[2] ?? "{}") as HubArguments;
+const { directory, bug, retentionBytes } = JSON.parse(process.argv[2] ?? "{}") as HubArguments;
 
 /** Small files: the change from one to the next, and the deletion of old ones, is never far away. */
 const telemetrySegmentBytes = 512 * 1024;
-const retention = { hours: 24, bytes: 8 * 1024 * 1024 };
+const retention = { hours: 24, bytes: retentionBytes ?? 8 * 1024 * 1024 };
 
 // A hub nobody can talk to any more has no reason to live on.
 process.stdin.resume().on("end", () => process.exit(1));

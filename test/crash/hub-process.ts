@@ -2,7 +2,12 @@ import { join } from "node:path";
 import { parseServiceConnectionString } from "@hubwire/protocol";
 import { LineProcess } from "../support/line-process.ts";
 
-export type HubArguments = { directory: string; bug: string | undefined };
+export type HubArguments = {
+  directory: string;
+  bug: string | undefined;
+  /** Of telemetry, 8 MiB: small, so that deletion of old files is never far away. */
+  retentionBytes?: number;
+};
 
 /** Where a hub that is ready can be found, and what a client of it needs. */
 export type HubAddress = {

@@ -11,6 +11,8 @@ import type { Accepted } from "./outbox-device.ts";
 import { BrokenPromise } from "./promises.ts";
 
 const deviceId = "outbox-1";
+/** Everything is kept, to be counted at the end. */
+const retentionBytes = 2 ** 30;
 /** Numbers of one life; no life gives so many messages. */
 const numbersPerLife = 1_000_000;
 
@@ -107,7 +109,8 @@ export class OutboxLineage {
   async #startHub(): Promise<void> {
     if (this.#hub !== undefined) return;
     this.#forwarder ??= await Forwarder.listen();
-    const hub = new HubProcess({ directory: join(this.#directory, "hub"), bug: undefined });
+    const directory = join(this.#directory, "hub");
+    const hub = new HubProcess({ directory, bug: undefined, retentionBytes });
     this.#hub = hub;
     const isFirst = this.#address === undefined;
     this.#address = await hub.ready();
