@@ -1,5 +1,6 @@
 import { DailyBudget, IotError, tierLimits } from "@hubwire/protocol";
 import type { Clock } from "@hubwire/transport";
+import { channels } from "../observe/channels.ts";
 import type { BudgetStats, Counters, LimitStats } from "../observe/stats.ts";
 import { Lane } from "./lane.ts";
 import type { Limits } from "./rate-limit.ts";
@@ -90,7 +91,12 @@ export class Gate implements SendGate {
   }
 
   throttled(kind: GatedOperation, nowMs: number): void {
-    this.#lane(kind)?.throttled(nowMs, this.#options.random());
+    const { stats, random } = this.#options;
+    stats.throttled += 1;
+    this.#lane(kind)?.throttled(nowMs, random());
+    if (channels.throttled.hasSubscribers) {
+      channels.throttled.publish({ device: stats.device, what: kind });
+    }
   }
 
   #lane(kind: GatedOperation): Lane | undefined {

@@ -17,6 +17,6 @@ export interface SendGate {
    * @returns `device.budget_spent` when the option `whenSpent` says that such a call is refused rather than kept waiting
    */
   refusal(kind: GatedOperation, bytes: number): IotError | undefined;
-  /** The hub answered 429: go slower for a while. Who noticed counts it. */
+  /** The hub answered 429: counts it, tells the channel, and goes slower for a while. */
   throttled(kind: GatedOperation, nowMs: number): void;
 }

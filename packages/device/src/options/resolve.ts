@@ -143,11 +143,7 @@ export function endpointOf(
   return { identity, hostName, dialHost: host, port, clientId, username };
 }
 
-function dialOf(
-  identified: Identified,
-  options: ConnectOptions,
-  context: DiallingContext,
-): Dial {
+function dialOf(identified: Identified, options: ConnectOptions, context: DiallingContext): Dial {
   const dial = diallerOf(options, context);
   // A certificate that cannot be used is the caller's mistake, to be told at once.
   if (identified.certificate !== undefined) dial.check(identified.certificate);
