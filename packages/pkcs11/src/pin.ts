@@ -1,10 +1,11 @@
+import type { Secret } from "@hubwire/device";
 import { IotError } from "@hubwire/protocol";
 import { ckr, ckrOf, tokenError } from "./ckr.ts";
 import { native } from "./native.ts";
 import type { Handle, Module } from "./native.ts";
 
-/** A user PIN, or where to ask for it each time one is needed. */
-export type Pin = string | (() => string | Promise<string>);
+/** A user PIN, or where to ask for it each time one is needed; `@hubwire/device/secrets` has places for it. */
+export type Pin = Secret | (() => string | Promise<string>);
 
 /** Logs in, and never offers a refused PIN twice: a client that tries for ever would lock the token. */
 export class PinPad {
@@ -19,9 +20,9 @@ export class PinPad {
   async ask(): Promise<string> {
     let pin: unknown;
     try {
-      pin = typeof this.#pin === "function" ? await this.#pin() : this.#pin;
+      pin = await read(this.#pin);
     } catch (cause) {
-      throw new IotError("pkcs11.pin", "The pin function failed", { cause });
+      throw new IotError("pkcs11.pin", "The PIN could not be had", { cause });
     }
     if (typeof pin !== "string" || pin === "")
       throw new IotError("pkcs11.pin", "There is no PIN for the token");
@@ -44,4 +45,9 @@ export class PinPad {
       throw tokenError("The token did not let us log in", cause);
     }
   }
+}
+
+function read(pin: Pin): string | Promise<string> {
+  if (typeof pin === "string") return pin;
+  return typeof pin === "function" ? pin() : pin.read();
 }

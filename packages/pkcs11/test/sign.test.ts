@@ -78,6 +78,12 @@ test("a pin function is asked once for each time the token is opened", async () 
   expect(asked).toBe(1);
 });
 
+test("a PIN may be wherever secrets may be", async () => {
+  const source = { name: "a test", read: () => Promise.resolve(pin) };
+  await using sign = pkcs11Sign({ ...good, pin: source });
+  expect(await sign("text")).toBe(hmacOf("text"));
+});
+
 test("sessions that are lost are opened again, and nobody notices", async () => {
   await using sign = pkcs11Sign(good);
   await sign("before");

@@ -6,6 +6,8 @@ export type {
   TestCertificates,
   Validity,
 } from "./certificates/certificates.ts";
+export { issueRequested } from "./certificates/issue-requested.ts";
+export type { RequestedOptions } from "./certificates/issue-requested.ts";
 export { seededRandom } from "./random.ts";
 export type { SeededRandom } from "./random.ts";
 export * from "./net/index.ts";

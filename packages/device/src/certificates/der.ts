@@ -29,7 +29,7 @@ export const emptyContext0 = (): Buffer => element(0xa0);
 /** @param dotted such as `1.2.840.10045.4.3.3` */
 export function objectId(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split(".").map(Number);
-  return element(0x06, Buffer.from([first * 40 + second, ...rest.flatMap(base128)]));
+  return element(0x06, Buffer.from([first * 40 + second, ...rest].flatMap(base128)));
 }
 
 /** Seven bits a byte, all but the last with the top bit (§8.19.2). */
