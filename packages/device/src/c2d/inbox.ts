@@ -120,9 +120,11 @@ export class Inbox<Message extends C2dMessage> implements Machine {
   }
 
   received(incoming: IncomingMessage, bag: string, make: MakeMessage<Message>): void {
-    const { stats } = this.#settings;
+    const { stats, gate, clock } = this.#settings;
     stats.c2dReceived += 1;
     const payload = payloadOf(incoming);
+    // Counted in the daily budget, never held back.
+    gate.admit("c2dComplete", payload.length, clock.nowMs());
     const repeated = this.#repeated(bag, payload, incoming.dup);
     const properties = readableProperties(bag);
     const hint = this.#memory.delivered(properties.system.messageId, incoming.dup);

@@ -172,7 +172,7 @@ export class Methods implements Machine {
   /** QoS 0, on the connection there is now: the hub drops an answer that comes too late. */
   #answer(name: string, rid: string, status: number, payload: Uint8Array, fromMs: number): void {
     if (!this.#uplink.connected) return;
-    const { clock, stats } = this.#settings;
+    const { clock, stats, gate } = this.#settings;
     const nowMs = clock.nowMs();
     let topic: string;
     try {
@@ -183,6 +183,8 @@ export class Methods implements Machine {
     }
     this.#uplink.session.publish({ topic, payload, qos: 0 }, nowMs);
     this.#uplink.touch();
+    // Counted in the daily budget, never held back.
+    gate.admit("method", payload.length, nowMs);
     stats.methods += 1;
     if (!channels.method.hasSubscribers) return;
     channels.method.publish({ device: stats.device, name, status, tookMs: nowMs - fromMs });

@@ -2,6 +2,7 @@ import type { HubScript } from "./script.ts";
 import {
   formatC2dProperties,
   IotError,
+  mergePatch,
   methodRequestTopic,
   parseDeviceTopic,
   parseSasToken,
@@ -10,6 +11,7 @@ import {
 } from "@hubwire/protocol";
 import type {
   ConnectRequest,
+  JsonObject,
   MessagePropertiesInput,
   ServerEffect,
   ServerSnapshot,
@@ -56,6 +58,8 @@ export class FakeHub {
   readonly completed: number[] = [];
   readonly refusals: string[] = [];
   twin = { desired: {} as Record<string, unknown>, desiredVersion: 1, reportedVersion: 1 };
+  /** The section that reports make; `reports` has the patches. */
+  reported: JsonObject = {};
   opened = 0;
   #subscriptions = new Set<string>();
   #hasSession = false;
@@ -143,6 +147,17 @@ export class FakeHub {
     );
   }
 
+  /** A service's PUT: the notification has the form of a patch, with the whole new section. */
+  replaceDesired(section: Record<string, unknown>): void {
+    this.twin.desired = { ...section };
+    const version = ++this.twin.desiredVersion;
+    this.publish(
+      `$iothub/twin/PATCH/properties/desired/?$version=${version}`,
+      JSON.stringify({ ...section, $version: version }),
+      0,
+    );
+  }
+
   publish(topic: string, text: string, qos: 0 | 1): number {
     const { session, driver } = this.current;
     const payload = Buffer.from(text, "utf8");
@@ -213,7 +228,7 @@ export class FakeHub {
   #connect(connection: HubConnection, request: ConnectRequest): void {
     const { session, driver } = connection;
     const number = this.connections.filter((one) => one.request !== undefined).length + 1;
-    const refusal = this.script.refuse?.(number) ?? this.#checkToken(request);
+    const refusal = this.script.refuse?.(number, request) ?? this.#checkToken(request);
     if (refusal !== undefined) {
       this.refusals.push(`CONNACK ${refusal}`);
       return driver.apply(session.refuse(refusal, this.clock.nowMs()));
@@ -287,12 +302,16 @@ export class FakeHub {
         const { desired, desiredVersion, reportedVersion } = this.twin;
         const body = {
           desired: { ...desired, $version: desiredVersion },
-          reported: { $version: reportedVersion },
+          reported: { ...this.reported, $version: reportedVersion },
         };
         return this.answerTwin(connection, 200, topic.rid, JSON.stringify(body));
       }
       case "twinReport":
+        if (topic.version !== undefined && topic.version !== this.twin.reportedVersion) {
+          return this.answerTwin(connection, 412, topic.rid, "");
+        }
         this.reports.push(JSON.parse(text));
+        this.reported = mergePatch(this.reported, JSON.parse(text) as JsonObject);
         this.twin.reportedVersion += 1;
         return this.answerTwin(connection, 204, topic.rid, "", this.twin.reportedVersion);
       case "certificateIssue":
