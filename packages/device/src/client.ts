@@ -412,8 +412,8 @@ export class DeviceClient implements AsyncDisposable {
     const { clock, callTimeoutMs, rotate } = this.#settings;
     const { onRotated, signal, timeoutMs = callTimeoutMs } = options;
     checkNumber("timeoutMs", timeoutMs, 1, 86_400_000);
-    signal?.throwIfAborted();
     const call = new PendingCall<void>(what, clock.nowMs(), timeoutMs, signal);
+    if (call.settled) return call.promise;
     const { decided, withdraw } = rotate(next, onRotated);
     this.#deadlines.add(call.deadlineMs, () => call.reject(timedOut(what, timeoutMs)));
     decided.then(

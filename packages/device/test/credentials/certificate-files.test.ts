@@ -250,7 +250,7 @@ test("however files are written, in whatever order and however far, only what be
     }),
     { numRuns: runs },
   );
-});
+}, 300_000);
 
 test("a certificate the hub refuses is not used again until the files change, and the application is told", async () => {
   const folder = newFolder();
