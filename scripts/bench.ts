@@ -3,10 +3,11 @@
  * with median and spread. `--write` also rewrites bench/results.md.
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import * as footprint from "../bench/load/client-footprint.ts";
 import * as client from "../bench/load/client.ts";
 import * as ingestion from "../bench/load/ingestion.ts";
 import * as codec from "../bench/micro/codec.ts";
@@ -83,10 +84,31 @@ if (wants("client")) {
   const rows = await client.run({ rounds, inflight: [1, 20, 100, 1000] }, progress);
   keep(
     "client",
-    "Device client against azure-iot-device: QoS 1, TLS, 256 B, one connection",
+    "Device client against azure-iot-device and mqtt.js: QoS 1, TLS, 256 B, one connection",
     rows,
     client.format(rows),
   );
+  const memory = await client.memory(progress);
+  keep(
+    "memory",
+    "Memory of the device client over 10 million messages",
+    memory,
+    client.formatMemory(memory),
+  );
+  const cost = footprint.run({ rounds: 4 * rounds, nodes: nodes() }, progress);
+  keep("footprint", "What loading the device client costs", cost, footprint.format(cost));
+}
+
+/** This Node, and the system's where it is another one. */
+function nodes(): { name: string; path: string }[] {
+  const found = [{ name: process.version, path: process.execPath }];
+  for (const directory of (process.env["PATH"] ?? "").split(":")) {
+    const path = join(directory, "node");
+    if (directory.includes("node_modules") || !existsSync(path)) continue;
+    const name = execFileSync(path, ["--version"], { encoding: "utf8" }).trim();
+    if (found.every((node) => node.name !== name)) found.push({ name, path });
+  }
+  return found;
 }
 
 const machine = {

@@ -2,6 +2,8 @@ export type ClientOptions = {
   connectionString: string;
   ca: string;
   inflight: number;
+  /** hubwire only: everything is on disk before it counts as accepted. */
+  durable: boolean;
   payloadBytes: number;
   warmMs: number;
   measureMs: number;

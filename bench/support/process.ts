@@ -47,8 +47,12 @@ export function startProgram(command: string, args: readonly string[]): Server<u
 }
 
 /** Runs a Node script on core 1 with one JSON line in and one out. */
-export async function runNode<T>(script: string, input: object): Promise<T> {
-  const [command, all] = pinned(1, process.execPath, [...nodeFlags, script]);
+export async function runNode<T>(
+  script: string,
+  input: object,
+  flags: readonly string[] = [],
+): Promise<T> {
+  const [command, all] = pinned(1, process.execPath, [...nodeFlags, ...flags, script]);
   const child = spawn(command, all, { stdio: ["pipe", "pipe", "inherit"] });
   child.stdin.end(JSON.stringify(input));
   const chunks: Buffer[] = [];

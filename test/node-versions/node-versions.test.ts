@@ -4,6 +4,7 @@ import { beforeAll, describe, expect } from "vitest";
 import { nodeBinary } from "./node-binaries.ts";
 import { testPackages } from "./packages.ts";
 import { runScript } from "./run-script.ts";
+import { testTrust } from "./trust.ts";
 import { testVersions, versions } from "./versions.ts";
 
 // One file for both, so that nothing is built or installed twice at the same time.
@@ -18,7 +19,10 @@ beforeAll(async () => {
     ...versions.map((version) => nodeBinary(version)),
   ]);
   expect(built.code, built.output).toBe(0);
+  const bundled = await runScript(process.execPath, ["scripts/bundle.mjs"], { cwd: root });
+  expect(bundled.code, bundled.output).toBe(0);
 }, 300_000);
 
 describe("what was built", testVersions);
+describe("what is trusted", () => testTrust(versions));
 describe("what is published", testPackages);

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -46,13 +47,23 @@ export function testPackages(): void {
     for (const name of libraries) {
       const folder = join(project, "node_modules/@hubwire", name);
       const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
-      expect(files).toContain(join("dist", "index.js"));
+      expect(files).toContain(join("bundle", "index.js"));
       expect(files).toContain(join("dist", "index.d.ts"));
       const strange = files.filter(
-        (file) => !/(?:^package\.json|^README\.md|^LICENSE|^dist|\.js|\.d\.ts|\.map)$/u.test(file),
+        (file) =>
+          !/^(?:package\.json|README\.md|LICENSE|bundle(?:\/.*\.js)?|dist(?:\/.*\.d\.ts)?)$/u.test(
+            file,
+          ),
       );
       expect(strange.filter((file) => /\.[^/]+$/u.test(file))).toEqual([]);
     }
+  });
+
+  test("all of it together takes less than a megabyte", () => {
+    const folder = join(project, "node_modules/@hubwire");
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
+    const bytes = files.map((name) => statSync(join(folder, name)));
+    expect(bytes.reduce((sum, file) => sum + (file.isFile() ? file.size : 0), 0)).toBeLessThan(1e6);
   });
 
   test("nothing but our own packages was installed", () => {

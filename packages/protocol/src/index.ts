@@ -1,6 +1,5 @@
-export * from "./errors/iot-error.ts";
-export { catalog } from "./errors/catalog/index.ts";
-export type { CatalogEntry } from "./errors/catalog/entry.ts";
+export { catalog, describe, IotError } from "./errors/index.ts";
+export type { CatalogEntry, ErrorCode } from "./errors/index.ts";
 export * from "./mqtt/index.ts";
 export * from "./iothub/index.ts";
 export * from "./twin/index.ts";

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { crypto } from "./builtins.ts";
 
 export type ChainMemoryLimits = { leavesMax: number; chainsMax: number; chainBytesMax: number };
 
@@ -26,7 +26,7 @@ export class ChainMemory {
 
   remember(leafSha256: string, chain: readonly Uint8Array[]): void {
     if (chain.length === 0) return;
-    const hash = createHash("sha256");
+    const hash = crypto().createHash("sha256");
     let bytes = 0;
     for (const certificate of chain) {
       bytes += certificate.length;

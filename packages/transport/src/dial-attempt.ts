@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import { IotError } from "@hubwire/protocol";
+import { net } from "./builtins.ts";
 import type { DialTarget } from "./dial.ts";
 import { connectTimeout } from "./tls-errors.ts";
 import type { Attempt } from "./tls-errors.ts";
@@ -34,7 +34,7 @@ export class DialAttempt implements Attempt {
     this.port = target.port;
     this.identity = target.identity;
     this.serverName = target.serverName ?? target.host;
-    this.phase = isIP(target.host) ? "the TCP connection" : "name resolution";
+    this.phase = net().isIP(target.host) ? "the TCP connection" : "name resolution";
     this.presented = undefined;
     this.signal = this.#controller.signal;
     this.#outer = outer;

@@ -1,3 +1,4 @@
+export { crypto } from "./builtins.ts";
 export type * from "./clock.ts";
 export type * from "./stream.ts";
 export { systemClock } from "./system-clock.ts";

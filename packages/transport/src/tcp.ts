@@ -1,6 +1,6 @@
-import { connect, createServer } from "node:net";
 import type { Socket } from "node:net";
 import { IotError } from "@hubwire/protocol";
+import { net } from "./builtins.ts";
 import { formatAddress } from "./address.ts";
 import { listen } from "./listen.ts";
 import { SocketStream } from "./socket-stream.ts";
@@ -34,7 +34,7 @@ export function tcpConnector(options: TcpConnectorOptions): OpenStream {
           cause: signal.reason,
         });
       if (signal.aborted) return reject(abortError());
-      const socket = connect({ host, port, noDelay: true });
+      const socket = net().connect({ host, port, noDelay: true });
       const settle = (): void => {
         clearTimeout(timer);
         signal.removeEventListener("abort", onAbort);
@@ -66,7 +66,7 @@ export type TcpListenOptions = SocketStreamOptions & {
 
 /** A listener without TLS: for tests and benchmarks, and for nothing else. */
 export async function listenTcp(options: TcpListenOptions): Promise<Listener> {
-  const server = createServer({ noDelay: true }, (socket) =>
+  const server = net().createServer({ noDelay: true }, (socket) =>
     options.onStream(plainStream(socket, options)),
   );
   const bound = await listen(server, options.host, options.port, 511);

@@ -1,5 +1,6 @@
-import * as tls from "node:tls";
+import { readFileSync } from "node:fs";
 import type { SecureContext, SecureContextOptions } from "node:tls";
+import { tls } from "./builtins.ts";
 import { credentialsError } from "./tls-credentials.ts";
 
 /**
@@ -15,11 +16,11 @@ export function trustingContext(
   added: readonly string[],
 ): SecureContext {
   try {
-    const context = tls.createSecureContext(options);
+    const context = tls().createSecureContext(options);
     if (added.length === 0) return context;
     const native = context.context as { addCACert?: (pem: string) => void };
     if (typeof native.addCACert !== "function") {
-      return tls.createSecureContext({ ...options, ca: [...defaultAuthorities(), ...added] });
+      return tls().createSecureContext({ ...options, ca: [...defaultAuthorities(), ...added] });
     }
     for (const pem of added) native.addCACert(pem);
     return context;
@@ -28,8 +29,21 @@ export function trustingContext(
   }
 }
 
-function defaultAuthorities(): readonly string[] {
-  // Since Node 22.15.
-  const ask = (tls as { getCACertificates?: (type: "default") => string[] }).getCACertificates;
-  return ask?.("default") ?? tls.rootCertificates;
+/** What `createSecureContext` trusts when it is told nothing, as PEM; for a runtime that has to be told everything. */
+export function defaultAuthorities(runtime: Runtime = tls(), env = process.env): readonly string[] {
+  // Since Node 22.15: with NODE_EXTRA_CA_CERTS, and the system's store where the runtime uses that.
+  if (runtime.getCACertificates !== undefined) return runtime.getCACertificates("default");
+  const { NODE_EXTRA_CA_CERTS: file } = env;
+  if (file === undefined || file === "") return runtime.rootCertificates;
+  try {
+    return [...runtime.rootCertificates, readFileSync(file, "utf8")];
+  } catch {
+    // As Node itself, which has warned of it at its start.
+    return runtime.rootCertificates;
+  }
 }
+
+type Runtime = {
+  rootCertificates: readonly string[];
+  getCACertificates?: (type: "default") => string[];
+};

@@ -1,4 +1,6 @@
-import { X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
+import { isAbsolute } from "node:path";
+import { crypto } from "./builtins.ts";
 import { IotError } from "@hubwire/protocol";
 
 export type Pem = string | readonly string[];
@@ -51,6 +53,9 @@ function privateKeyOptions(identity: Identity): IdentityOptions | undefined {
     if (key !== undefined) throw unusable("both `key` and `privateKeyEngine` were given");
     if (privateKeyEngine === undefined || privateKeyIdentifier === undefined)
       throw unusable("`privateKeyEngine` and `privateKeyIdentifier` belong together");
+    // Node 22 ends with a segmentation fault when it cannot load an engine (seen with 22.13.1).
+    if (isAbsolute(privateKeyEngine) && !existsSync(privateKeyEngine))
+      throw unusable(`there is no engine ${privateKeyEngine}`);
     return { privateKeyEngine, privateKeyIdentifier };
   }
   if (key === undefined) return undefined;
@@ -82,7 +87,7 @@ function checkedCertificates(what: string, pem: string): string {
   if (blocks === null) throw unusable(`\`${what}\` ${notPem(pem, "a certificate")}`);
   for (const block of blocks) {
     try {
-      void new X509Certificate(block);
+      void new (crypto().X509Certificate)(block);
     } catch (cause) {
       throw unusable(`\`${what}\` holds a certificate that cannot be read`, cause);
     }

@@ -1,7 +1,7 @@
-import { createServer } from "node:tls";
 import type { Server, TLSSocket } from "node:tls";
 import type { Socket } from "node:net";
 import { IotError } from "@hubwire/protocol";
+import { tls } from "./builtins.ts";
 import { formatAddress } from "./address.ts";
 import { ChainMemory } from "./chain-memory.ts";
 import { Handshakes } from "./handshakes.ts";
@@ -108,7 +108,7 @@ function peerOf(socket: TLSSocket, address: string, chains: ChainMemory): ByteSt
 
 function createTlsServer(options: TlsListenOptions): Server {
   return withCredentialErrors(() =>
-    createServer({
+    tls().createServer({
       ...contextOptions(options, options),
       requestCert: true,
       rejectUnauthorized: false,

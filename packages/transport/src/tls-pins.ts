@@ -1,4 +1,5 @@
-import { createHash, X509Certificate } from "node:crypto";
+import { crypto } from "./builtins.ts";
+import type { X509Certificate } from "node:crypto";
 import { IotError } from "@hubwire/protocol";
 
 /**
@@ -81,7 +82,7 @@ export class Pins {
 
 /** SHA-256 of the certificate's public key, as `pins.sha256` takes it. `certificate`: PEM or DER. */
 export function publicKeyPin(certificate: string | Uint8Array): string {
-  return keyOf(new X509Certificate(certificate)).sha256;
+  return keyOf(new (crypto().X509Certificate)(certificate)).sha256;
 }
 
 /**
@@ -91,7 +92,7 @@ export function publicKeyPin(certificate: string | Uint8Array): string {
 function signedChain(linked: readonly Uint8Array[]): X509Certificate[] {
   const chain: X509Certificate[] = [];
   for (const der of linked) {
-    const certificate = new X509Certificate(der);
+    const certificate = new (crypto().X509Certificate)(der);
     const below = chain.at(-1);
     if (below !== undefined && !signed(below, certificate)) break;
     chain.push(certificate);
@@ -106,7 +107,7 @@ function keyOf(certificate: X509Certificate): PresentedKey {
   const spki = certificate.publicKey.export({ type: "spki", format: "der" });
   return {
     subject: certificate.subject.replaceAll("\n", ", "),
-    sha256: createHash("sha256").update(spki).digest("base64"),
+    sha256: crypto().createHash("sha256").update(spki).digest("base64"),
   };
 }
 

@@ -1,7 +1,6 @@
-import { isIP } from "node:net";
 import type { Socket } from "node:net";
-import { checkServerIdentity, connect } from "node:tls";
 import type { ConnectionOptions, SecureContext, TLSSocket } from "node:tls";
+import { net, tls } from "./builtins.ts";
 import { socketStep } from "./dial-attempt.ts";
 import type { DialAttempt } from "./dial-attempt.ts";
 import type { TlsDialerOptions, TlsIdentity } from "./dial.ts";
@@ -67,7 +66,7 @@ export class TlsSockets {
     const { alpnProtocols } = this.#options;
     const server = `${host}:${port}`;
     const ticket = kept.tickets.get(server);
-    const socket = connect({
+    const socket = tls().connect({
       ...(tunnel === undefined ? { host, port } : { socket: tunnel }),
       ...secureOptions(serverName),
       secureContext: kept.context,
@@ -143,8 +142,8 @@ export function secureOptions(serverName: string): ConnectionOptions {
   return {
     // Said explicitly, so that NODE_TLS_REJECT_UNAUTHORIZED=0 cannot switch it off.
     rejectUnauthorized: true,
-    checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
-    ...(isIP(serverName) ? {} : { servername: serverName }),
+    checkServerIdentity: (_, certificate) => tls().checkServerIdentity(serverName, certificate),
+    ...(net().isIP(serverName) ? {} : { servername: serverName }),
   };
 }
 

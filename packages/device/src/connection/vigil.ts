@@ -1,4 +1,3 @@
-import { networkInterfaces } from "node:os";
 import type { Settings } from "../options/settings.ts";
 import type { Agenda, Machine } from "./agenda.ts";
 
@@ -82,8 +81,9 @@ export class Vigil implements Machine {
 
 /** The addresses this computer can be reached by, in a fixed order; empty when it has none but loopback. */
 export function systemNetwork(): string {
-  const addresses = Object.entries(networkInterfaces()).flatMap(([name, list]) =>
-    (list ?? []).filter(({ internal }) => !internal).map(({ address }) => `${name} ${address}`),
+  const addresses = Object.entries(process.getBuiltinModule("node:os").networkInterfaces()).flatMap(
+    ([name, list]) =>
+      (list ?? []).filter(({ internal }) => !internal).map(({ address }) => `${name} ${address}`),
   );
   return addresses.toSorted().join(", ");
 }

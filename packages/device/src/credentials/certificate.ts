@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { crypto } from "@hubwire/transport";
 import { IotError } from "@hubwire/protocol";
 import type { TlsIdentity } from "@hubwire/transport";
 import type { CertificateText, Pem } from "./credentials.ts";
@@ -32,7 +32,7 @@ export const pemText = (pem: Pem): string =>
 /** Of the first certificate in a text; undefined when there is none that can be read. */
 export function certificateFacts(pem: string): CertificateFacts | undefined {
   try {
-    const certificate = new X509Certificate(pem);
+    const certificate = new (crypto().X509Certificate)(pem);
     return {
       subject: certificate.subject.replaceAll("\n", ", "),
       validFromMs: Date.parse(certificate.validFrom),

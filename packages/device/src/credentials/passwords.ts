@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { crypto } from "@hubwire/transport";
 import {
   buildSasToken,
   decodeBase64Lenient,
@@ -28,7 +28,7 @@ export function signWithKey(sharedAccessKey: Secret): Sign {
 }
 
 const hmac = (key: Uint8Array, text: string): string =>
-  createHmac("sha256", key).update(text, "utf8").digest("base64");
+  crypto().createHmac("sha256", key).update(text, "utf8").digest("base64");
 
 /** A new token for every attempt to connect. */
 export function signedPasswords(

@@ -1,4 +1,4 @@
-import { randomFillSync } from "node:crypto";
+import { crypto } from "@hubwire/transport";
 
 /** Random bytes drawn at a time: one call into the system for so many ids. */
 const poolBytes = 8 * 512;
@@ -62,7 +62,7 @@ export class MessageIds {
   }
 
   #refill(): void {
-    if (this.#random === undefined) randomFillSync(this.#pool);
+    if (this.#random === undefined) crypto().randomFillSync(this.#pool);
     else this.#random(this.#pool);
     this.#at = 0;
   }

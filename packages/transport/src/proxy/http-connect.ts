@@ -58,7 +58,9 @@ export class HttpConnect implements ProxyTalk {
     if (match === null) throw this.#error("transport.proxy_protocol", "sent no HTTP status line");
     const [, status = "", reason = ""] = match;
     if (status.startsWith("2")) return;
-    if (status === "407") throw this.#error("transport.proxy_auth", this.#whyNoEntry(head));
+    // Not only 407: tinyproxy answers wrong credentials with 401.
+    if (status === "407" || status === "401")
+      throw this.#error("transport.proxy_auth", this.#whyNoEntry(head));
     const { host, port } = this.#target;
     const words = printable(`${status} ${reason}`);
     const what = `does not connect to ${formatAddress(host, port)}: it answered ${words}`;

@@ -1,0 +1,88 @@
+// What users of the libraries load: one file for each entry of a package, and one for each part that is loaded later. A
+// hundred small modules cost a device about 70 ms at every start, one file costs a tenth of that. Sources and tests never
+// see this; the type declarations stay those of the compiler.
+import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { rolldown } from "rolldown";
+
+const packages = fileURLToPath(new URL("../packages", import.meta.url));
+
+/**
+ * The device client takes along what it uses of `protocol` and `transport`, which is half of them. Only the errors stay where
+ * they are: `IotError` must be one class for everybody in a process.
+ */
+const takenAlong = {
+  name: "taken-along",
+  resolveId: {
+    async handler(id, importer) {
+      const known = /^@hubwire\/(protocol|transport)(\/[a-z]+)?$/u.exec(id);
+      const resolved = known
+        ? join(packages, known[1], "src", known[2] ?? "", "index.ts")
+        : (await this.resolve(id, importer, { skipSelf: true }))?.id;
+      if (resolved?.startsWith(join(packages, "protocol", "src", "errors"))) {
+        return { id: "@hubwire/protocol/errors", external: true };
+      }
+      return known ? resolved : undefined;
+    },
+  },
+};
+
+async function write(entries, dir, isDevice) {
+  const built = await rolldown({
+    input: Object.fromEntries(entries),
+    // Only what is in the package itself: the others are loaded once, whoever asks for them.
+    external: (id) =>
+      !id.startsWith(".") &&
+      !isAbsolute(id) &&
+      !(isDevice && /^@hubwire\/(?:protocol|transport)/u.test(id)),
+    plugins: isDevice ? [takenAlong] : [],
+    platform: "node",
+    logLevel: "warn",
+  });
+  const { output } = await built.write({
+    dir,
+    format: "esm",
+    entryFileNames: "[name].js",
+    chunkFileNames: "[name]-[hash].js",
+    comments: false,
+    // Without white space, for the size; names of functions and classes stay, so that a stack trace can be read.
+    minify: { compress: true, mangle: { keepNames: true }, codegen: { removeWhitespace: true } },
+  });
+  await built.close();
+  return output;
+}
+
+/** @returns {Promise<void>} */
+async function bundle(folder) {
+  const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  /** @type {[string, string][]} */
+  const entries = Object.values(manifest.exports ?? {})
+    .filter((entry) => entry.default?.startsWith("./bundle/"))
+    .map((entry) => [
+      entry.default.slice("./bundle/".length).replace(/\.js$/u, ""),
+      join(folder, entry["@hubwire/source"]),
+    ]);
+  if (entries.length === 0) return;
+  const dir = join(folder, "bundle");
+  const fresh = new Set();
+  // What tests of applications load has its own copy of what it shares: else the client would load a chunk made for both.
+  const apart = entries.filter(([name]) => name.startsWith("testing/"));
+  const groups = [entries.filter((entry) => !apart.includes(entry)), apart];
+  for (const group of groups.filter((some) => some.length > 0)) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other into one folder
+    const output = await write(group, dir, manifest.name === "@hubwire/device");
+    for (const file of output) fresh.add(join(dir, file.fileName));
+  }
+  for (const name of readdirSync(dir, { recursive: true, encoding: "utf8" })) {
+    const file = join(dir, name);
+    if (name.endsWith(".js") && !fresh.has(file)) rmSync(file, { force: true });
+  }
+}
+
+const wanted = process.argv.slice(2);
+const folders = readdirSync(packages)
+  .filter((name) => wanted.length === 0 || wanted.includes(name))
+  .map((name) => join(packages, name))
+  .filter((folder) => existsSync(join(folder, "package.json")));
+await Promise.all(folders.map(bundle));
