@@ -73,7 +73,8 @@ export class Uplink implements Machine {
     this.session = new ClientSession({
       packetBytesMax,
       inflightMax: settings.maxInflight,
-      connackTimeoutMs: settings.attemptTimeoutMs,
+      // The attempt has a deadline of its own, which counts from its first step; that one is to be told.
+      connackTimeoutMs: settings.attemptTimeoutMs + 1_000,
     });
     agenda.add(this);
   }
