@@ -41,6 +41,8 @@ export class FakeConnection implements C2dOutlet {
   readonly #driver: Driver<ServerEffect>;
   #device: DeviceState | undefined;
   #cleanSession = true;
+  /** There is something to resume: a session that never subscribed is none. */
+  #hasSession = false;
   #expiry: Timer | undefined;
 
   constructor(host: ConnectionHost, stream: ByteStream) {
@@ -166,6 +168,7 @@ export class FakeConnection implements C2dOutlet {
     }
     const unacked = device.session?.unacked;
     const sessionPresent = device.session !== undefined;
+    this.#hasSession = sessionPresent;
     device.session = undefined;
     device.connection = this;
     device.connects += 1;
@@ -201,6 +204,7 @@ export class FakeConnection implements C2dOutlet {
     if (device.subscriptions.size > topicFiltersMax) {
       throw new IotError("topic.too_many_filters", `More than ${topicFiltersMax} topic filters`);
     }
+    this.#hasSession = true;
     this.#session.suback(packetId, granted);
     this.#driver.touch();
     device.c2d.pump();
@@ -281,6 +285,6 @@ export class FakeConnection implements C2dOutlet {
     device.c2d.detach(this);
     device.methods.disconnected(this);
     if (this.#cleanSession) device.subscriptions.clear();
-    else device.session = { unacked: this.#session.snapshot() };
+    else if (this.#hasSession) device.session = { unacked: this.#session.snapshot() };
   }
 }
