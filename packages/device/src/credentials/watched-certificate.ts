@@ -4,7 +4,7 @@ import { realpath } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { IotError } from "@hubwire/protocol";
 import type { Timer } from "@hubwire/transport";
-import { isIotError } from "../calls/errors.ts";
+import { closed, isIotError } from "../calls/errors.ts";
 import { CertificateCredentials, pemText } from "./certificate.ts";
 import { namesOf, readCertificate, stampOf } from "./certificate-files.ts";
 import type { CertificateFiles, CertificateText } from "./credentials.ts";
@@ -64,7 +64,8 @@ export class WatchedCertificate implements CredentialProvider {
     if (request.wallMs >= endMs) this.#stamp = undefined;
     await this.#look();
     request.signal.throwIfAborted();
-    return (this.#rotation as Rotation).next(scope, request);
+    if (this.#rotation === undefined) throw closed("The certificate");
+    return this.#rotation.next(scope, request);
   }
 
   outcome(credential: Credential, failure: Error | undefined): void {
@@ -110,6 +111,7 @@ export class WatchedCertificate implements CredentialProvider {
   }
 
   #take(certificate: CertificateText): void {
+    if (this.#isClosed) return;
     if (this.#newest !== undefined && isSame(this.#newest, certificate)) return;
     this.#newest = certificate;
     const credentials = new CertificateCredentials(certificate);
