@@ -22,7 +22,7 @@ export function trustingContext(
     if (typeof native.addCACert !== "function") {
       return tls().createSecureContext({ ...options, ca: [...defaultAuthorities(), ...added] });
     }
-    for (const pem of added) native.addCACert(pem);
+    for (const pem of [...forgottenAuthorities(), ...added]) native.addCACert(pem);
     return context;
   } catch (cause) {
     throw credentialsError(cause);
@@ -30,18 +30,35 @@ export function trustingContext(
 }
 
 /** What `createSecureContext` trusts when it is told nothing, as PEM; for a runtime that has to be told everything. */
-export function defaultAuthorities(runtime: Runtime = tls(), env = process.env): readonly string[] {
+export function defaultAuthorities(
+  runtime: Runtime = tls(),
+  env: Environment = process.env,
+): readonly string[] {
   // Since Node 22.15: with NODE_EXTRA_CA_CERTS, and the system's store where the runtime uses that.
   if (runtime.getCACertificates !== undefined) return runtime.getCACertificates("default");
-  const { NODE_EXTRA_CA_CERTS: file } = env;
-  if (file === undefined || file === "") return runtime.rootCertificates;
+  return [...runtime.rootCertificates, ...forgottenAuthorities(runtime, env)];
+}
+
+/**
+ * What a copy of the default store lacks: the first authority added on Node 20 makes a copy without NODE_EXTRA_CA_CERTS
+ * (seen with 20.19.0). Adding one twice, where it is not needed, does no harm.
+ */
+function forgottenAuthorities(
+  runtime: Runtime = tls(),
+  env: Environment = process.env,
+): readonly string[] {
+  const { NODE_EXTRA_CA_CERTS: file = "" } = env;
+  if (runtime.getCACertificates !== undefined || file === "") return [];
   try {
-    return [...runtime.rootCertificates, readFileSync(file, "utf8")];
+    const pem = readFileSync(file, "utf8");
+    return pem.includes("-----BEGIN ") ? [pem] : [];
   } catch {
     // As Node itself, which has warned of it at its start.
-    return runtime.rootCertificates;
+    return [];
   }
 }
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 type Runtime = {
   rootCertificates: readonly string[];
