@@ -14,23 +14,23 @@ export class DeliveryMemory {
   readonly #byId = new Map<string, Remembered>();
 
   /** @param dup the packet's DUP flag: the hub sent it before, perhaps to an earlier run of this program */
-  delivered(messageId: string | undefined, dup: boolean): DeliveryHint {
-    if (messageId === undefined) return { count: dup ? 2 : 1, redelivered: dup, duplicate: false };
-    const before = this.#byId.get(messageId);
+  delivered(id: string | undefined, dup: boolean): DeliveryHint {
+    if (id === undefined) return { count: dup ? 2 : 1, redelivered: dup, duplicate: false };
+    const before = this.#byId.get(id);
     const count = before === undefined ? (dup ? 2 : 1) : before.count + 1;
     const completed = before?.completed ?? false;
-    this.#remember(messageId, { count, completed });
+    this.#remember(id, { count, completed });
     return { count, redelivered: dup || count > 1, duplicate: completed };
   }
 
-  completed(messageId: string | undefined): void {
-    if (messageId === undefined) return;
-    this.#remember(messageId, { count: this.#byId.get(messageId)?.count ?? 1, completed: true });
+  completed(id: string | undefined): void {
+    if (id === undefined) return;
+    this.#remember(id, { count: this.#byId.get(id)?.count ?? 1, completed: true });
   }
 
-  #remember(messageId: string, what: Remembered): void {
-    this.#byId.delete(messageId);
-    this.#byId.set(messageId, what);
+  #remember(id: string, what: Remembered): void {
+    this.#byId.delete(id);
+    this.#byId.set(id, what);
     if (this.#byId.size <= rememberedMax) return;
     for (const oldest of this.#byId.keys()) {
       this.#byId.delete(oldest);

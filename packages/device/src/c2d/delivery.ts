@@ -1,4 +1,4 @@
-import type { ClientSession } from "@hubwire/protocol";
+import type { ClientSession, IncomingMessage } from "@hubwire/protocol";
 import type { C2dMessage } from "./c2d-message.ts";
 
 /** Receipts kept of one message: with a lock of a minute a handler that runs for a quarter of an hour. */
@@ -10,24 +10,27 @@ const receiptsMax = 16;
  */
 export class Delivery<Message extends C2dMessage> {
   readonly message: Message;
-  readonly #bag: string;
+  /** The message id and where it was delivered to; undefined without message id. */
+  readonly id: string | undefined;
+  readonly #topic: string;
   readonly #receipts: number[];
   /** Left to come again, or completed: a repetition is handed over like a new message. */
   isOver = false;
   isCompleted = false;
 
-  constructor(message: Message, bag: string, receipt: number) {
+  constructor(message: Message, id: string | undefined, incoming: IncomingMessage) {
     this.message = message;
-    this.#bag = bag;
-    this.#receipts = [receipt];
+    this.id = id;
+    this.#topic = incoming.topic;
+    this.#receipts = [incoming.receipt];
   }
 
   /**
-   * Whether this arrival is the same message. With a message id: same id, same content. Without one only DUP tells a
+   * Whether this arrival is the same message. With a message id: same id, same topic, same content. Without one only DUP tells a
    * repetition from a second message that says the same.
    */
-  isRepeatedBy(bag: string, body: Uint8Array, dup: boolean): boolean {
-    if (bag !== this.#bag || (this.message.messageId === undefined && !dup)) return false;
+  isRepeatedBy({ topic, dup }: IncomingMessage, body: Uint8Array): boolean {
+    if (topic !== this.#topic || (this.id === undefined && !dup)) return false;
     return Buffer.compare(this.message.body, body) === 0;
   }
 

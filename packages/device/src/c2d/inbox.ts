@@ -125,9 +125,13 @@ export class Inbox<Message extends C2dMessage> implements Machine {
     const payload = payloadOf(incoming);
     // Counted in the daily budget, never held back.
     gate.admit("c2dComplete", payload.length, clock.nowMs());
-    const repeated = this.#repeated(bag, payload, incoming.dup);
+    const repeated = this.#repeated(incoming, payload);
     const properties = readableProperties(bag);
-    const hint = this.#memory.delivered(properties.system.messageId, incoming.dup);
+    // A message that is routed to two inputs has one id and two deliveries.
+    const { messageId } = properties.system;
+    const where = incoming.topic.slice(0, incoming.topic.length - bag.length);
+    const id = messageId === undefined ? undefined : where + messageId;
+    const hint = this.#memory.delivered(id, incoming.dup);
     if (hint.redelivered) stats.c2dDuplicates += 1;
     if (repeated !== undefined) {
       repeated.repeated(incoming.receipt, this.#uplink.session);
@@ -136,7 +140,7 @@ export class Inbox<Message extends C2dMessage> implements Machine {
     const complete = (): Promise<void> => this.#complete(delivery);
     // Copied: a held message must not keep the whole chunk of the socket alive.
     const message = make(new Uint8Array(payload), properties, hint, complete);
-    const delivery: Delivery<Message> = new Delivery(message, bag, incoming.receipt);
+    const delivery: Delivery<Message> = new Delivery(message, id, incoming);
     this.#remember(delivery);
     this.#tell("received", message, hint.redelivered);
     this.#dispatch(delivery);
@@ -176,9 +180,9 @@ export class Inbox<Message extends C2dMessage> implements Machine {
     for (const reader of this.#readers.keys()) reader.end();
   }
 
-  #repeated(bag: string, body: Uint8Array, dup: boolean): Delivery<Message> | undefined {
+  #repeated(incoming: IncomingMessage, body: Uint8Array): Delivery<Message> | undefined {
     for (const delivery of this.#open) {
-      if (delivery.isRepeatedBy(bag, body, dup)) return delivery;
+      if (delivery.isRepeatedBy(incoming, body)) return delivery;
     }
     return undefined;
   }
@@ -243,7 +247,7 @@ export class Inbox<Message extends C2dMessage> implements Machine {
     delivery.acknowledge(this.#uplink.session);
     this.#uplink.touch();
     this.#settings.stats.c2dCompleted += 1;
-    this.#memory.completed(delivery.message.messageId);
+    this.#memory.completed(delivery.id);
     this.#tell("completed", delivery.message, delivery.message.redelivered);
     return Promise.resolve();
   }
