@@ -57,7 +57,7 @@ export class OutboxLineage {
     else {
       await this.#killHub();
       // Alone it goes on accepting.
-      if (!isEarly) await device.acceptedMany(device.accepted.length + random.int(300));
+      await new Promise((resolve) => setTimeout(resolve, random.int(200)));
       if (random.chance(0.3)) await this.#killDevice();
     }
     return `${victim}${isEarly ? ", early" : ""}`;
