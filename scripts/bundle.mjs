@@ -1,8 +1,8 @@
 // What users of the libraries load: one file for each entry of a package, and one for each part that is loaded later. A
 // hundred small modules cost a device about 70 ms at every start, one file costs a tenth of that. Sources and tests never
-// see this; the type declarations stay those of the compiler.
-import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+// see this. The type declarations are the compiler's, those that the entries lead to.
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
@@ -74,10 +74,34 @@ async function bundle(folder) {
     const output = await write(group, dir, manifest.name === "@hubwire/device");
     for (const file of output) fresh.add(join(dir, file.fileName));
   }
+  for (const name of declarations(join(folder, "dist"), entries)) {
+    const text = readFileSync(join(folder, "dist", name), "utf8");
+    const file = join(dir, name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text.replace(/\n\/\/# sourceMappingURL=.*\n?$/u, "\n"));
+    fresh.add(file);
+  }
   for (const name of readdirSync(dir, { recursive: true, encoding: "utf8" })) {
     const file = join(dir, name);
-    if (name.endsWith(".js") && !fresh.has(file)) rmSync(file, { force: true });
+    if (/\.(?:js|ts)$/u.test(name) && !fresh.has(file)) rmSync(file, { force: true });
   }
+}
+
+/** The declarations the entries lead to; what is inside stays inside. */
+function declarations(dist, entries) {
+  const found = new Set();
+  const pending = entries.map(([name]) => `${name}.d.ts`);
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (found.has(name)) continue;
+    found.add(name);
+    const file = join(dist, name);
+    if (!existsSync(file)) throw new Error(`${file} is missing: run tsc -b first`);
+    const text = readFileSync(file, "utf8");
+    for (const [, path] of text.matchAll(/(?:from |import\()"(\.[^"]+)\.ts"/gu)) {
+      pending.push(`${join(dirname(name), path)}.d.ts`);
+    }
+  }
+  return found;
 }
 
 const wanted = process.argv.slice(2);
