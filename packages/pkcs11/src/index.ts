@@ -6,6 +6,8 @@
  */
 export { pkcs11Sign } from "./sign.ts";
 export type { Pkcs11Sign, Pkcs11SignOptions } from "./sign.ts";
+export { importSasKey } from "./import-key.ts";
+export type { ImportKeyOptions } from "./import-key.ts";
 export { pkcs11SasCredentials } from "./sas-credentials.ts";
 export type { Pkcs11SasOptions } from "./sas-credentials.ts";
 export { pkcs11Certificate } from "./certificate.ts";

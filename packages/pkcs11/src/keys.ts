@@ -20,31 +20,38 @@ export function findKey(
   kind: "secret" | "private",
   choice: KeyChoice,
 ): Handle {
-  const { keyLabel } = choice;
-  const keyId = keyIdBytes(choice.keyId);
-  const template: Template = [
-    {
-      type: native.CKA_CLASS,
-      value: kind === "secret" ? native.CKO_SECRET_KEY : native.CKO_PRIVATE_KEY,
-    },
-  ];
-  if (keyLabel !== undefined) template.push({ type: native.CKA_LABEL, value: keyLabel });
-  if (keyId !== undefined) template.push({ type: native.CKA_ID, value: keyId });
-  module.C_FindObjectsInit(session, template);
-  let found: Handle[];
-  try {
-    found = module.C_FindObjects(session, 2);
-  } finally {
-    module.C_FindObjectsFinal(session);
-  }
+  const found = findKeys(module, session, kind, choice);
   const [key] = found;
   if (key !== undefined && found.length === 1) return key;
+  const { keyLabel } = choice;
+  const keyId = keyIdBytes(choice.keyId);
   const wanted = [
     keyLabel === undefined ? "" : ` with label ${JSON.stringify(keyLabel)}`,
     keyId === undefined ? "" : ` with id ${keyId.toString("hex")}`,
   ].join("");
   const which = found.length === 0 ? "no" : "more than one";
   throw new IotError("pkcs11.key_not_found", `The token has ${which} ${kind} key${wanted}`);
+}
+
+/** Up to two of them. */
+export function findKeys(
+  module: Module,
+  session: Handle,
+  kind: "secret" | "private",
+  choice: KeyChoice,
+): readonly Handle[] {
+  const { keyLabel } = choice;
+  const keyId = keyIdBytes(choice.keyId);
+  const keyClass = kind === "secret" ? native.CKO_SECRET_KEY : native.CKO_PRIVATE_KEY;
+  const template: Template = [{ type: native.CKA_CLASS, value: keyClass }];
+  if (keyLabel !== undefined) template.push({ type: native.CKA_LABEL, value: keyLabel });
+  if (keyId !== undefined) template.push({ type: native.CKA_ID, value: keyId });
+  module.C_FindObjectsInit(session, template);
+  try {
+    return module.C_FindObjects(session, 2);
+  } finally {
+    module.C_FindObjectsFinal(session);
+  }
 }
 
 /** @throws IotError `argument.invalid` */

@@ -28,14 +28,16 @@ const waitingMax = 64;
 export class TokenSession {
   readonly #options: TokenOptions;
   readonly #pinPad: PinPad;
+  readonly #flags: number;
   #open: OpenToken | undefined;
   #openings = 0;
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   #closed = false;
 
-  constructor(options: TokenOptions) {
+  constructor(options: TokenOptions, access: "read" | "writable" = "read") {
     this.#options = options;
+    this.#flags = native.CKF_SERIAL_SESSION | (access === "writable" ? native.CKF_RW_SESSION : 0);
     this.#pinPad = new PinPad(options.pin);
   }
 
@@ -90,7 +92,7 @@ export class TokenSession {
     const module = openModule(this.#options.library);
     const pin = await this.#pinPad.ask();
     const slot = findToken(module, this.#options);
-    const session = module.C_OpenSession(slot, native.CKF_SERIAL_SESSION);
+    const session = module.C_OpenSession(slot, this.#flags);
     try {
       this.#pinPad.login(module, session, pin);
     } catch (error) {

@@ -1,11 +1,11 @@
 import { randomBytes, X509Certificate } from "node:crypto";
-import { findEngine } from "@hubwire/pkcs11";
+import { findEngine, importSasKey } from "@hubwire/pkcs11";
 import { afterAll, expect, test } from "vitest";
 import { native } from "../src/native.ts";
 import { nodeBinary } from "../../../test/node-versions/node-binaries.ts";
 import { newHub, runDevice, storedOf } from "./support/hub.ts";
 import { library, softHsm } from "./support/soft-hsm.ts";
-import { importSecret, openSession } from "./support/token.ts";
+import { openSession } from "./support/token.ts";
 
 // Three devices whose keys are in one token: two private keys that were made there, one secret key that was imported.
 const hsm = softHsm();
@@ -22,7 +22,13 @@ hsm.tool("--keypairgen", "--key-type", "EC:secp384r1", "--label", "p384", "--id"
 hsm.tool("--keypairgen", "--key-type", "rsa:2048", "--label", "rsa", "--id", "02");
 const secret = randomBytes(32);
 const token = openSession(hsm);
-importSecret(token, "sas", secret);
+await importSasKey({
+  library,
+  tokenLabel: hsm.label,
+  pin: hsm.pin,
+  key: secret.toString("base64"),
+  keyLabel: "sas",
+});
 
 const certificates = new Map<string, string>();
 for (const label of ["ec", "p384", "rsa"]) {
