@@ -41,6 +41,12 @@ const evidence: Readonly<Record<string, readonly RegExp[]>> = {
     / camera-1 \{"frames":30\}$/mu,
     / camera-2 \{"frames":35\}$/mu,
   ],
+  "docs/test-your-device.md": [/^the fake hub had 1 message and an answer 202$/mu],
+  "docs/watch-and-limit.md": [
+    /^1 of 1 acknowledged, 0 wait, 0 reconnects$/mu,
+    /^0 expired; mean round trip 0 ms$/mu,
+    /^7999 messages left today$/mu,
+  ],
   "docs/hub-in-tests.md": [/^\d+ \d+ .*test-data\/ca\.pem$/mu],
   "docs/errors.md": [/^connection_string\.missing_credentials /mu],
 };
