@@ -21,7 +21,7 @@ export type HubProvisionerOptions = {
 };
 
 /** Longer than any file takes; a store that never answers must not keep a device from its hub. */
-const loadTimeoutMs = 10_000;
+const storeTimeoutMs = 10_000;
 /** How often the refusals it takes are doubled. */
 const doublingsMax = 5;
 
@@ -46,7 +46,6 @@ export class HubProvisioner implements Provisioner {
   #isHubsTurn = false;
   /** The service refused for good, and the hub still may not. */
   #isRefused = false;
-  #saving: Promise<void> = Promise.resolve();
 
   constructor(options: HubProvisionerOptions) {
     this.#options = options;
@@ -77,7 +76,9 @@ export class HubProvisioner implements Provisioner {
     try {
       const registration = await this.#options.register(signal);
       signal.throwIfAborted();
-      return this.#assigned(registration);
+      const endpoint = this.#assigned(registration);
+      await this.#save();
+      return endpoint;
     } catch (error) {
       if (!signal.aborted) this.#refusedByService(error);
       throw error;
@@ -124,7 +125,6 @@ export class HubProvisioner implements Provisioner {
     this.#hasAsked = true;
     this.#refusals = 0;
     this.#isRefused = false;
-    this.#save(assigned);
     return this.#endpoint(assigned);
   }
 
@@ -142,7 +142,7 @@ export class HubProvisioner implements Provisioner {
     const { store, clock, onError, ...wanted } = this.#options;
     if (store === undefined) return undefined;
     try {
-      const found = await withinTime(store.load(), clock);
+      const found = await withinTime("read", store.load(), clock);
       const isMine =
         found?.registrationId === wanted.registrationId &&
         found.idScope === wanted.idScope &&
@@ -154,10 +154,11 @@ export class HubProvisioner implements Provisioner {
     }
   }
 
-  /** In the background: the device need not wait for its disk to meet its hub. */
-  #save(provisioned: Provisioned): void {
-    const { store, provisioningHost, idScope, onError } = this.#options;
-    if (store === undefined) return;
+  /** Before the device goes to its hub, so that a power cut behind that costs no second registration. */
+  async #save(): Promise<void> {
+    const { store, provisioningHost, idScope, clock, onError } = this.#options;
+    const provisioned = this.#provisioned;
+    if (store === undefined || provisioned === undefined) return;
     const { registrationId, assignedHub, deviceId } = provisioned;
     const { payload, substatus, issuedCertificateChain } = provisioned;
     const assignment: Assignment = {
@@ -171,10 +172,11 @@ export class HubProvisioner implements Provisioner {
       ...(issuedCertificateChain === undefined ? {} : { issuedCertificateChain }),
       assignedAt: provisioned.assignedAt.toISOString(),
     };
-    // One behind the other, so that the latest stays.
-    this.#saving = this.#saving
-      .then(() => store.save(assignment))
-      .catch((error: unknown) => onError(error, where));
+    try {
+      await withinTime("written", store.save(assignment), clock);
+    } catch (error) {
+      onError(error, where);
+    }
   }
 }
 
@@ -200,10 +202,10 @@ const isRefusal = (cause: IotError): boolean =>
   cause.code === "device.refused_identifier" ||
   cause.code === "transport.dns";
 
-function withinTime<T>(work: Promise<T>, clock: Clock): Promise<T> {
+function withinTime<T>(done: "read" | "written", work: Promise<T>, clock: Clock): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = clock.at(clock.nowMs() + loadTimeoutMs, () => {
-      const text = `The assignment was not read within ${loadTimeoutMs} ms`;
+    const timer = clock.at(clock.nowMs() + storeTimeoutMs, () => {
+      const text = `The assignment was not ${done} within ${storeTimeoutMs} ms`;
       reject(new IotError("provisioning.store_unusable", text));
     });
     work.finally(() => timer.cancel()).then(resolve, reject);
