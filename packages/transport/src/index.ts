@@ -19,7 +19,6 @@ export { streamError } from "./socket-errors.ts";
 export { printable } from "./printable.ts";
 export { publicKeyPin } from "./tls-pins.ts";
 export type { PinOptions, PinReport, PresentedKey } from "./tls-pins.ts";
-export { parseProxy } from "./proxy/proxy-address.ts";
 export type { ProxyOption } from "./proxy/proxy-address.ts";
 export { tlsConnector } from "./tls-connector.ts";
 export type { TlsConnectorOptions } from "./tls-connector.ts";
