@@ -35,6 +35,8 @@ type Candidate = {
   provider: CredentialProvider;
   trials: number;
   onRotated: OnRotated | undefined;
+  /** Given at the start: nobody holds the promise. */
+  isUnattended: boolean;
   resolve: () => void;
   reject: (error: IotError) => void;
 };
@@ -54,6 +56,8 @@ export class Rotation implements CredentialProvider {
   #stopForwarding: (() => void) | undefined;
   #candidate: Candidate | undefined;
   #isTrying = false;
+  /** Whose credential failed last; undefined when it did not. */
+  #failed: CredentialProvider | undefined;
   #retry: Timer | undefined;
   #context: CredentialContext | undefined;
   #isClosed = false;
@@ -71,7 +75,13 @@ export class Rotation implements CredentialProvider {
   }
 
   get standby(): boolean {
-    return this.#isTrying || this.#current.standby === true;
+    const next = this.#presenting;
+    if (this.#failed !== undefined && this.#failed !== next) return true;
+    return next.standby === true;
+  }
+
+  get #presenting(): CredentialProvider {
+    return (this.#isTrying ? this.#candidate?.provider : undefined) ?? this.#current;
   }
 
   /**
@@ -93,7 +103,8 @@ export class Rotation implements CredentialProvider {
         return;
       }
       if (this.#context !== undefined) provider.attach?.(this.#context);
-      this.#candidate = { provider, trials: 0, onRotated, resolve, reject };
+      const isUnattended = whenConnected;
+      this.#candidate = { provider, trials: 0, onRotated, isUnattended, resolve, reject };
       if (!whenConnected) this.#try();
     });
   }
@@ -112,7 +123,7 @@ export class Rotation implements CredentialProvider {
         if (this.#candidate === candidate) return this.#give(candidate.provider, inner, true);
       } catch (error) {
         request.signal.throwIfAborted();
-        if (this.#candidate === candidate) this.#failed(candidate, asIotError(error));
+        if (this.#candidate === candidate) this.#unproven(candidate, asIotError(error));
       }
     }
     const provider = this.#current;
@@ -123,11 +134,12 @@ export class Rotation implements CredentialProvider {
     const given = this.#given.get(credential);
     if (given === undefined) return;
     given.by.outcome?.(given.inner, failure);
+    this.#failed = failure === undefined ? undefined : given.by;
     const candidate = this.#candidate;
     if (candidate === undefined) return;
     if (given.by === candidate.provider) {
       if (failure === undefined) this.#won(candidate);
-      else this.#failed(candidate, asIotError(failure));
+      else this.#unproven(candidate, asIotError(failure));
     } else if (given.by === this.#current && !this.#isTrying) {
       if (failure === undefined) this.#try();
       // No need to tell: the connection that is missing is made with the other one.
@@ -147,6 +159,7 @@ export class Rotation implements CredentialProvider {
   }
 
   close(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#drop(new IotError("device.rotation_replaced", "The client was closed"));
     this.#stopForwarding?.();
@@ -181,7 +194,7 @@ export class Rotation implements CredentialProvider {
     void this.#decide(candidate, { winner: "next" });
   }
 
-  #failed(candidate: Candidate, cause: IotError): void {
+  #unproven(candidate: Candidate, cause: IotError): void {
     candidate.trials += 1;
     const isFinal = isVerdict(cause) || isOwnFault(cause);
     if (isFinal || candidate.trials >= trialsMax) {
@@ -202,6 +215,7 @@ export class Rotation implements CredentialProvider {
   #lost(candidate: Candidate, cause: IotError): void {
     this.#settle();
     candidate.provider.close?.();
+    if (candidate.isUnattended) this.#context?.notice(cause);
     void this.#decide(candidate, { winner: "current", cause });
   }
 

@@ -17,7 +17,7 @@ import type {
 } from "./provider.ts";
 import { Rotation } from "./rotation.ts";
 
-/** After the last notice of the file system: replacing a certificate takes several steps. */
+/** After a notice of the file system: replacing a certificate takes several steps. */
 const debounceMs = 100;
 /** How soon files that do not belong together are looked at again. */
 const unfinishedMs = 500;
@@ -41,6 +41,10 @@ export class WatchedCertificate implements CredentialProvider {
   #stamp: string | undefined;
   #looking: Promise<void> | undefined;
   #timer: Timer | undefined;
+  /** When the timer looks, monotonic milliseconds. */
+  #dueMs = Infinity;
+  /** Whether something happened in a folder of the files since the last look began. */
+  #isStirred = false;
   #unfinishedSinceMs: number | undefined;
   #isClosed = false;
 
@@ -91,6 +95,7 @@ export class WatchedCertificate implements CredentialProvider {
 
   async #lookOnce(): Promise<void> {
     let again = this.#files.pollMs ?? defaultPollMs;
+    this.#isStirred = false;
     try {
       const stamp = await stampOf(this.#files);
       if (stamp !== this.#stamp) {
@@ -106,7 +111,8 @@ export class WatchedCertificate implements CredentialProvider {
       again = this.#unfinished(error as IotError);
     } finally {
       await this.#watch();
-      this.#lookIn(again);
+      // What was written while we were reading may have come too late for it.
+      this.#lookIn(this.#isStirred ? debounceMs : again);
     }
   }
 
@@ -151,10 +157,19 @@ export class WatchedCertificate implements CredentialProvider {
     const clock = this.#context?.clock;
     if (this.#isClosed || clock === undefined) return;
     this.#timer?.cancel();
-    this.#timer = clock.at(clock.nowMs() + waitMs, () => {
+    this.#dueMs = clock.nowMs() + waitMs;
+    this.#timer = clock.at(this.#dueMs, () => {
+      this.#dueMs = Infinity;
       // While there is no certificate, the next attempt to connect looks again and reports.
       this.#look().catch(() => undefined);
     });
+  }
+
+  /** Something happened in a folder of the files. Not put off by more of it: other files may change there all the time. */
+  #stirred(): void {
+    this.#isStirred = true;
+    const nowMs = this.#context?.clock.nowMs() ?? 0;
+    if (this.#dueMs > nowMs + debounceMs) this.#lookIn(debounceMs);
   }
 
   /** Watches the folders, because a file that is replaced is another file; those behind links too. */
@@ -176,7 +191,7 @@ export class WatchedCertificate implements CredentialProvider {
   #watchFolder(folder: string): void {
     if (this.#isClosed || this.#watchers.has(folder)) return;
     try {
-      const watcher = watch(folder, { persistent: false }, () => this.#lookIn(debounceMs));
+      const watcher = watch(folder, { persistent: false }, () => this.#stirred());
       this.#watchers.set(folder, watcher);
       watcher.on("error", () => {
         watcher.close();

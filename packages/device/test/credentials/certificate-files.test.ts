@@ -324,6 +324,23 @@ test("files that are missing or no PEM are told at the first connection; later t
   expect(await device.connect()).toBe("one");
 });
 
+test("a folder in which something happens all the time does not put the look at the files off", async () => {
+  const folder = newFolder();
+  put(folder, first);
+  const device = new Device(filesIn(folder));
+  await device.connect();
+  const told = device.told();
+  put(folder, second);
+  // More often than the watcher waits for quiet.
+  const busy = setInterval(() => writeFileSync(join(folder, "log"), String(Math.random())), 10);
+  try {
+    await told;
+  } finally {
+    clearInterval(busy);
+  }
+  expect(await device.connect()).toBe("two");
+});
+
 test("closing stops watching", async () => {
   const folder = newFolder();
   put(folder, first);

@@ -56,11 +56,12 @@ class Stage {
   readonly second = new Named("second");
   readonly rotation = new Rotation(this.first);
   readonly news: string[] = [];
+  readonly notices: IotError[] = [];
   readonly ends: RotationEnd[] = [];
 
   constructor() {
     this.rotation.onChange((why) => this.news.push(why));
-    this.rotation.attach({ clock: this.clock, notice: () => {} });
+    this.rotation.attach({ clock: this.clock, notice: (news) => this.notices.push(news) });
   }
 
   readonly onRotated = (end: RotationEnd): void => void this.ends.push(end);
@@ -109,8 +110,9 @@ test.each([
   expect(offer.error).toMatchObject({ code: "device.rotation_refused", cause: { code } });
   expect(stage.ends).toEqual([{ winner: "current", cause: offer.error }]);
   expect([stage.first.closed, stage.second.closed]).toEqual([0, 1]);
-  expect(stage.rotation.standby).toBe(false);
+  expect(stage.rotation.standby, "another one than the refused one is next").toBe(true);
   expect(await stage.attempt()).toBe("first");
+  expect(stage.rotation.standby).toBe(false);
 });
 
 test("a trial that ends without an answer is repeated when the old one has connected, and given up at last", async () => {
@@ -169,8 +171,10 @@ test("given together, and both are refused: the first again, and no third wonder
   await stage.attempt("device.refused_not_authorized");
   await stage.attempt("device.refused_not_authorized");
   expect(offer.code).toBe("device.rotation_refused");
+  expect(stage.rotation.standby).toBe(true);
+  expect(await stage.attempt("device.refused_not_authorized")).toBe("first");
   expect(stage.rotation.standby).toBe(false);
-  expect(await stage.attempt()).toBe("first");
+  expect(stage.notices).toMatchObject([{ code: "device.rotation_refused" }]);
 });
 
 test("a newer offer takes the place of one that is not decided", async () => {
@@ -241,6 +245,7 @@ test("changes of the credential in use are passed on, those of the other not", a
 test("closing ends an offer, both credentials, and what comes later", async () => {
   const stage = new Stage();
   const offer = stage.offer();
+  stage.rotation.close();
   stage.rotation.close();
   await settle();
   expect(offer.code).toBe("device.rotation_replaced");
