@@ -47,6 +47,7 @@ const evidence: Readonly<Record<string, readonly RegExp[]>> = {
     /^0 expired; mean round trip 0 ms$/mu,
     /^7999 messages left today$/mu,
   ],
+  "docs/keys-in-hardware.md": [/ pump-1 \{"bar":2\.5\}$/mu, / pump-2 \{"bar":2\.75\}$/mu],
   "docs/hub-in-tests.md": [/^\d+ \d+ .*test-data\/ca\.pem$/mu],
   "docs/errors.md": [/^connection_string\.missing_credentials /mu],
 };
@@ -54,7 +55,10 @@ const evidence: Readonly<Record<string, readonly RegExp[]>> = {
 // The pages say `npx hubwire` and import packages by name: what users have is the build.
 beforeAll(() => {
   const tsc = join(root, "node_modules", ".bin", "tsc");
-  const built = spawnSync(tsc, ["-b", "packages/cli"], { cwd: root, encoding: "utf8" });
+  const built = spawnSync(tsc, ["-b", "packages/cli", "packages/pkcs11"], {
+    cwd: root,
+    encoding: "utf8",
+  });
   expect(built.status, built.stdout).toBe(0);
 }, 120_000);
 
