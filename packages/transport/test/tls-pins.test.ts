@@ -1,4 +1,8 @@
 import { execFileSync } from "node:child_process";
+import { X509Certificate } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { DialAttempt, publicKeyPin, tlsDialer, TlsSockets } from "@hubwire/transport";
 import type { PinOptions, PinReport } from "@hubwire/transport";
 import { expect, test, vi } from "vitest";
@@ -116,14 +120,26 @@ test.each(["TLSv1.2", "TLSv1.3"] as const)(
   },
 );
 
-test("an authority that signed nothing of the chain does not count, whatever it is called", async () => {
-  // As Node links what a server sends: by names. The impostor has the right name and a key that is pinned.
-  const impostor = await certificates.ca({ cn: "Middle CA" });
-  const pins = new Pins({ sha256: [publicKeyPin(impostor.cert)], onReport: () => undefined });
-  const linked = [chained.raw, impostor.raw];
+test("an authority that signed nothing of the chain does not count, whatever it is called", () => {
+  // As Node links what a server sends: by names and key ids. The impostor has both right, and a key of its own that is pinned.
+  const impostor = namesakeOf(middle.cert);
+  expect(new X509Certificate(chained.cert).checkIssued(impostor)).toBe(true);
+  const pin = publicKeyPin(impostor.raw);
+  const pins = new Pins({ sha256: [pin], onReport: () => undefined });
+  const linked = [chained.raw, impostor.raw, middle.raw, root.raw];
   expect(() => pins.check(linked, { host: "hub", port: 1 })).toThrow(/\(CN=hub\)$/);
   const honest = [chained.raw, middle.raw];
   new Pins({ sha256: [publicKeyPin(middle.cert)] }).check(honest, { host: "hub", port: 1 });
+});
+
+test("a server that sends a namesake of its authority with a pinned key is refused", async () => {
+  const impostor = namesakeOf(middle.cert);
+  const fullChain = `${chained.cert}${impostor.toString()}${middle.cert}`;
+  const { port } = await startServer({ identity: { ...chained, fullChain } });
+  const pins = { sha256: [publicKeyPin(impostor.raw)], onReport: () => undefined };
+  await expect(connect(port, pins)).rejects.toMatchObject({
+    code: expect.stringMatching(/^transport\.tls_(pin|untrusted)$/) as string,
+  });
 });
 
 test("pins that are about to end are told once a day from 30 days before; they stay in force after it", () => {
@@ -175,4 +191,28 @@ async function connect(port: number, pins: PinOptions): Promise<void> {
 
 function fail(): never {
   throw new Error("there was nothing to report");
+}
+
+/** Another authority with the same name and the same key id. */
+function namesakeOf(pem: string): X509Certificate {
+  const folder = mkdtempSync(join(tmpdir(), "hubwire-pins-"));
+  const openssl = (args: string, input = ""): string =>
+    execFileSync("openssl", args.split(" "), { input, cwd: folder, stdio: "pipe" }).toString();
+  try {
+    const [keyId = ""] =
+      /[0-9A-F:]{59}/.exec(openssl("x509 -noout -ext subjectKeyIdentifier", pem)) ?? [];
+    const { subject } = new X509Certificate(pem);
+    openssl("ecparam -name prime256v1 -genkey -noout -out key.pem");
+    const lines = ["[req]", "distinguished_name=dn", "x509_extensions=ext", "prompt=no", "[dn]"];
+    lines.push(
+      subject,
+      "[ext]",
+      "basicConstraints=critical,CA:true",
+      `subjectKeyIdentifier=${keyId}`,
+    );
+    writeFileSync(join(folder, "request.cnf"), `${lines.join("\n")}\n`);
+    return new X509Certificate(openssl("req -x509 -key key.pem -days 3 -config request.cnf"));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
