@@ -56,7 +56,7 @@ export class Rotation implements CredentialProvider {
   #stopForwarding: (() => void) | undefined;
   #candidate: Candidate | undefined;
   #isTrying = false;
-  /** Whose credential failed last; undefined when it did not. */
+  /** Whose credential failed, while the client deals with that. */
   #failed: CredentialProvider | undefined;
   #retry: Timer | undefined;
   #context: CredentialContext | undefined;
@@ -134,7 +134,7 @@ export class Rotation implements CredentialProvider {
     const given = this.#given.get(credential);
     if (given === undefined) return;
     given.by.outcome?.(given.inner, failure);
-    this.#failed = failure === undefined ? undefined : given.by;
+    if (failure !== undefined) this.#note(given.by);
     const candidate = this.#candidate;
     if (candidate === undefined) return;
     if (given.by === candidate.provider) {
@@ -145,6 +145,12 @@ export class Rotation implements CredentialProvider {
       // No need to tell: the connection that is missing is made with the other one.
       else if (isVerdict(failure)) this.#isTrying = true;
     }
+  }
+
+  /** For as long as the client asks for `standby`: what a connection ends of later is another matter. */
+  #note(failed: CredentialProvider): void {
+    this.#failed = failed;
+    queueMicrotask(() => (this.#failed = undefined));
   }
 
   onChange(listener: (why: string) => void): () => void {
