@@ -16,6 +16,7 @@ import { systemClock } from "@hubwire/transport";
 import type { Listener } from "@hubwire/transport";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { findTelemetry } from "../support/find-telemetry.ts";
+import { RecordingLogger } from "../support/recording-logger.ts";
 
 const randomKey = (): string => randomBytes(64).toString("base64");
 
@@ -26,7 +27,7 @@ let listener: Listener;
 let folder: string;
 beforeAll(async () => {
   certificates = await testCertificates();
-  hub = await startHub({ deviceCas: [certificates.root.cert] });
+  hub = await startHub({ logger: new RecordingLogger(), deviceCas: [certificates.root.cert] });
   service = new ProvisioningService({ clock: systemClock() });
   listener = await service.listen(certificates.server);
   folder = mkdtempSync(join(tmpdir(), "hubwire-provisioning-"));
@@ -188,7 +189,7 @@ test("a service whose certificate is not trusted is not talked to", async () => 
 });
 
 test("from a file on the second start; moved to another hub when the first does not know it any more", async () => {
-  await using second = await startHub({});
+  await using second = await startHub({ logger: new RecordingLogger() });
   const symmetricKey = randomKey();
   const registrationId = "mover-1";
   let target = hub;

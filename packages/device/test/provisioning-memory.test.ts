@@ -5,9 +5,9 @@ import { join } from "node:path";
 import type { Assignment, AssignmentStore } from "@hubwire/device";
 import { IotError } from "@hubwire/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { memoryAssignmentStore } from "../src/provisioning/assignment-store.ts";
 import { fileAssignmentStore } from "../src/provisioning/file-assignment-store.ts";
 import { hostName } from "./support/fake-hub.ts";
+import { memoryAssignmentStore } from "./support/memory-store.ts";
 import { ProvisionedWorld, registrationId } from "./support/provisioned-world.ts";
 
 const remembered = (change: Partial<Assignment> = {}): Assignment => ({

@@ -21,15 +21,3 @@ export interface AssignmentStore {
   /** Replaces what was there, whole or not at all. */
   save(assignment: Assignment): Promise<void>;
 }
-
-/** For tests, and for a process that connects and closes again and again. */
-export function memoryAssignmentStore(): AssignmentStore {
-  let kept: string | undefined;
-  return {
-    load: () => Promise.resolve(kept === undefined ? undefined : (JSON.parse(kept) as Assignment)),
-    save(assignment) {
-      kept = JSON.stringify(assignment);
-      return Promise.resolve();
-    },
-  };
-}
