@@ -62,6 +62,21 @@ test("after a reconnect the copy is not current until the twin was read again, a
   expect(client.stats().twinRepairs).toBe(1);
 });
 
+test("a twin made anew while the device was away is taken although its versions are lower", async () => {
+  const world = new World();
+  world.hub.twin = { desired: { old: 1 }, desiredVersion: 9, reportedVersion: 9 };
+  world.hub.reported = { old: 1 };
+  const client = await world.connect();
+  await world.settle(client.followTwin());
+  world.hub.cut();
+  await world.clock.settle();
+  world.hub.twin = { desired: {}, desiredVersion: 1, reportedVersion: 1 };
+  world.hub.reported = {};
+  await world.clock.runUntil(() => client.twin.isCurrent);
+  expect(client.twin).toMatchObject({ desiredVersion: 1, reportedVersion: 1 });
+  expect({ ...client.twin.reported }).toEqual({});
+});
+
 test("a report acknowledged with a version too many makes the client read the twin", async () => {
   const world = new World();
   const client = await world.connect();
