@@ -491,8 +491,14 @@ export class DeviceClient implements AsyncDisposable {
     return this.#requests.open || this.#methods.running > 0 || this.#issueCall?.open === true;
   }
 
+  /** The disk is let go of a little later than everything else. */
+  async #letGo(): Promise<void> {
+    await Promise.resolve();
+    await this.#telemetry.closed();
+  }
+
   #finish(failure: IotError | undefined): void {
-    this.#closePromise ??= Promise.resolve();
+    this.#closePromise ??= this.#letGo();
     this.#uplink.close(failure);
     this.#agenda.stop();
     this.#settings.credentials.close?.();

@@ -26,12 +26,11 @@ export async function connect(options: ConnectOptions): Promise<DeviceClient> {
       : options;
   const settings = await settingsOf(ready);
   const store = await storeOf(settings);
-  const client = new DeviceClient(settings, ready, store);
   try {
-    return await openClient(client, options.signal);
+    return await openClient(new DeviceClient(settings, ready, store), options.signal);
   } catch (error) {
     // The directory is free again when the caller hears of it.
-    if (store !== undefined) await client.close();
+    await store?.close();
     throw error;
   }
 }

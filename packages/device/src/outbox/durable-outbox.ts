@@ -51,6 +51,7 @@ export class DurableOutbox implements MessageStore, Machine {
   /** What was wrong with what was found, for the first who asks. */
   readonly #found: IotError | undefined;
   #isClosed = false;
+  #closing: Promise<void> | undefined;
 
   /** @param release lets go of the directory */
   constructor(
@@ -157,9 +158,13 @@ export class DurableOutbox implements MessageStore, Machine {
     return good;
   }
 
-  /** Commits what was accepted, saves the cursor, lets go of files and directory. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
+  /** Commits what was accepted, saves the cursor, lets go of files and directory. Repeating it is harmless. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true;
     if (this.#unsaved > 0) this.#save();
     try {
