@@ -41,6 +41,7 @@ describe("token bucket", () => {
 
   test("time that goes back adds nothing and breaks nothing", () => {
     const bucket = new TokenBucket(1, 10_000);
+    expect(bucket.readyAtMs(1, 5_000)).toBe(0);
     bucket.take(1);
     expect(bucket.readyAtMs(1, 5_000)).toBe(11_000);
     expect(bucket.readyAtMs(1, 10_999)).toBe(11_000);
