@@ -48,6 +48,7 @@ const evidence: Readonly<Record<string, readonly RegExp[]>> = {
     /^7999 messages left today$/mu,
   ],
   "docs/keys-in-hardware.md": [/ pump-1 \{"bar":2\.5\}$/mu, / pump-2 \{"bar":2\.75\}$/mu],
+  "docs/renew-certificates.md": [/^-----BEGIN CERTIFICATE REQUEST-----$/mu],
   "docs/hub-in-tests.md": [/^\d+ \d+ .*test-data\/ca\.pem$/mu],
   "docs/errors.md": [/^connection_string\.missing_credentials /mu],
 };
