@@ -6,13 +6,14 @@ import { testPackages } from "./packages.ts";
 import { runScript } from "./run-script.ts";
 import { testTrust } from "./trust.ts";
 import { testVersions, versions } from "./versions.ts";
+import { testWebSocket } from "./web-socket.ts";
 
 // One file for both, so that nothing is built or installed twice at the same time.
 beforeAll(async () => {
   const root = join(import.meta.dirname, "../..");
   // The compiler asks its own notes whether there is anything to do, and these outlive a deleted dist.
-  const isThere = ["protocol", "transport", "log", "device", "hub", "cli"].every((name) =>
-    existsSync(join(root, "packages", name, "dist")),
+  const isThere = ["protocol", "transport", "log", "device", "hub", "cli", "websocket"].every(
+    (name) => existsSync(join(root, "packages", name, "dist")),
   );
   const [built] = await Promise.all([
     runScript("tsc", ["-b", ...(isThere ? [] : ["--force"]), "packages/cli"], { cwd: root }),
@@ -25,4 +26,5 @@ beforeAll(async () => {
 
 describe("what was built", testVersions);
 describe("what is trusted", () => testTrust(versions));
+describe("MQTT over WebSocket", () => testWebSocket(versions));
 describe("what is published", testPackages);
