@@ -483,7 +483,8 @@ export class DeviceClient implements AsyncDisposable {
   #checkQuiet(): void {
     const closing = this.#closing;
     if (closing === undefined || this.#telemetry.pending > 0) return;
-    const isBusy = this.#requestsOpen || this.#reports.open;
+    const isHandling = this.#inbox.running > 0 || this.#inputs.running > 0;
+    const isBusy = this.#requestsOpen || this.#reports.open || isHandling;
     if (!this.#uplink.connected || !isBusy) closing.resolve();
   }
 

@@ -76,7 +76,7 @@ export type { DesiredChange, Twin } from "./twin/twin.ts";
 export type { CachedTwin } from "./twin/twin-cache.ts";
 export type { ReportOptions } from "./twin/twin-requests.ts";
 export type { CallOptions } from "./calls/pending-call.ts";
-export { IotError } from "@hubwire/protocol";
+export { acknowledgementCode, IotError } from "@hubwire/protocol";
 export type { ErrorCode, JsonObject, JsonValue, Sign } from "@hubwire/protocol";
 export { publicKeyPin } from "@hubwire/transport";
 export type { PinOptions, PinReport, ProxyOption, Transport } from "@hubwire/transport";

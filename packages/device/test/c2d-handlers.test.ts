@@ -261,7 +261,21 @@ test("what came before a handler was there is handed to it, and loops share what
   expect(read).toEqual(["other"]);
 });
 
-test("closing the client aborts the handlers' signals and acknowledges nothing any more", async () => {
+test("close waits for handlers at work, so that what they finish is completed", async () => {
+  const world = new World();
+  const slow = new Slow();
+  const client = await world.connect({ onMessage: slow.handler });
+  await world.clock.settle();
+  const packetId = world.hub.c2d("x");
+  await world.clock.settle();
+  const closing = client.close();
+  await world.clock.advance(5_000);
+  slow.finish(0);
+  await world.settle(closing, 0);
+  expect(world.hub.completed).toEqual([packetId]);
+});
+
+test("a handler that outlasts close has its signal aborted, and acknowledges nothing any more", async () => {
   const world = new World();
   const slow = new Slow();
   const client = await world.connect({ onMessage: slow.handler });

@@ -77,6 +77,20 @@ test("a twin made anew while the device was away is taken although its versions 
   expect({ ...client.twin.reported }).toEqual({});
 });
 
+test("a report acknowledged with a lower version than before shows a twin made anew, which is read", async () => {
+  const world = new World();
+  world.hub.twin.reportedVersion = 9;
+  world.hub.reported = { old: 1 };
+  const client = await world.connect();
+  await world.settle(client.followTwin());
+  world.hub.twin.reportedVersion = 1;
+  world.hub.reported = {};
+  await world.settle(client.reportProperties({ mine: 1 }));
+  await world.clock.settle();
+  expect({ ...client.twin.reported }).toEqual({ mine: 1 });
+  expect(client.twin).toMatchObject({ reportedVersion: 2, isCurrent: true });
+});
+
 test("a report acknowledged with a version too many makes the client read the twin", async () => {
   const world = new World();
   const client = await world.connect();

@@ -73,6 +73,11 @@ export class Inbox<Message extends C2dMessage> implements Machine {
     agenda.add(this);
   }
 
+  /** Handlers at work. */
+  get running(): number {
+    return this.#runs.size;
+  }
+
   /** @returns takes the handler away again; what it works on it finishes */
   on(handler: C2dHandler<Message>, filter: MessageFilter<Message> | undefined): () => void {
     const { loop, handler: what } = this.#names;
@@ -161,6 +166,7 @@ export class Inbox<Message extends C2dMessage> implements Machine {
       this.#runs.delete(delivery);
       this.#failed(delivery);
       stop.abort(error);
+      this.#uplink.requestDone();
       this.#settings.onError(error, this.#names.handler);
     }
   }
@@ -222,11 +228,14 @@ export class Inbox<Message extends C2dMessage> implements Machine {
     } catch (error) {
       // After its time was over it has failed already.
       if (this.#runs.delete(delivery)) this.#failed(delivery);
+      this.#uplink.requestDone();
       return onError(error, this.#names.handler);
     }
     this.#runs.delete(delivery);
+    if (this.#closed) return;
     // Also after its time: the work is done, and as long as the message has not come again this completes it.
-    if (!this.#closed) await this.#complete(delivery);
+    await this.#complete(delivery);
+    this.#uplink.requestDone();
   }
 
   #failed(delivery: Delivery<Message>): void {

@@ -89,11 +89,17 @@ export class TwinCache implements CachedTwin {
     this.#reportedSure = true;
   }
 
-  /** @returns false when a version is missing in between: something was written that this client does not know of */
+  /** @returns false when this version does not follow: something was written that this client does not know of */
   #accepted(patch: JsonObject, version: number): boolean {
     this.#heardMs = this.#clock.nowMs();
-    if (version <= this.#reportedVersion) return true;
+    // A read that overtook this answer has it already.
+    if (version === this.#reportedVersion) return true;
     const isNext = version === this.#reportedVersion + 1;
+    if (version < this.#reportedVersion) {
+      // The twin was made anew meanwhile: nothing here is sure.
+      this.#reportedSure = false;
+      return false;
+    }
     // Nothing was ever read: a patch alone is not the section.
     if (this.#reportedVersion === 0) return false;
     this.#reported = frozen(mergePatch(this.#reported, patch));
