@@ -247,10 +247,7 @@ export class DeviceClient implements AsyncDisposable {
    * may have been sent.
    * @throws IotError as `sendTelemetry`
    */
-  sendTelemetryBatch(
-    messages: readonly TelemetryMessage[],
-    options?: CallOptions,
-  ): Promise<void> {
+  sendTelemetryBatch(messages: readonly TelemetryMessage[], options?: CallOptions): Promise<void> {
     if (this.#closePromise !== undefined) return Promise.reject(closed("sendTelemetryBatch"));
     return this.#telemetry.sendBatch(messages, options);
   }
