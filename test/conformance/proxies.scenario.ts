@@ -15,7 +15,7 @@ import { createHub } from "@hubwire/hub";
 import { testCertificates } from "@hubwire/testkit";
 import { auto, webSocket } from "@hubwire/websocket";
 import { findTelemetry } from "../support/find-telemetry.ts";
-import { startWebSocketBridge } from "../support/web-socket-bridge.ts";
+import { startWebSocketBridge } from "../../packages/websocket/test/bridge.ts";
 
 const user = "device-1";
 /** tinyproxy's file takes letters, digits and a few marks only. */

@@ -3,7 +3,10 @@ import { startHub, type Hub } from "@hubwire/hub";
 import { testCertificates } from "@hubwire/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readAllTelemetry } from "../support/find-telemetry.ts";
-import { startWebSocketBridge, type WebSocketBridge } from "../support/web-socket-bridge.ts";
+import {
+  startWebSocketBridge,
+  type WebSocketBridge,
+} from "../../packages/websocket/test/bridge.ts";
 import { nodeBinary } from "./node-binaries.ts";
 import { runScript } from "./run-script.ts";
 

@@ -3,10 +3,11 @@ import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import { IotError } from "@hubwire/protocol";
 import { DialAttempt, tlsDialer, TlsSockets } from "@hubwire/transport";
-import type { TlsDialerOptions } from "@hubwire/transport";
+import type { TlsDial, TlsDialerOptions } from "@hubwire/transport";
 import { expect, test } from "vitest";
 import { Collector } from "./collector.ts";
 import { startProxy } from "./scripted-proxy.ts";
+import type { ScriptedProxy } from "./scripted-proxy.ts";
 import { certificates, cleanUp, noSignal, startServer } from "./tls-world.ts";
 
 const ca = certificates.root.cert;
@@ -166,6 +167,34 @@ test("a tunnel that leads nowhere costs the same deadline, and says that the pro
   expect(error.code).toBe("transport.timeout");
   expect(error.message).toMatch(/through the http proxy .* still in the TLS handshake$/);
 });
+
+test("a proxy that cuts the tunnel during the TLS handshake", async () => {
+  const proxy = await startProxy({ lines: [connected], hangsUp: true });
+  const error = await failureOf({ proxy: `http://localhost:${proxy.port}` });
+  expect(error.code).toBe("transport.reset");
+  expect(error.message).toMatch(
+    /through the http proxy localhost:\d+ closed the connection during the TLS handshake/,
+  );
+});
+
+test.each(kinds)(
+  "whatever ends the stream closes the connection to the $scheme proxy as well",
+  async ({ scheme, lines, identity }) => {
+    const server = await startServer();
+    const start = (): Promise<ScriptedProxy> =>
+      startProxy({ lines, tunnelTo: server.port, ...(identity && { identity }) });
+    const dialThrough = (port: number): TlsDial =>
+      tlsDialer({ ca, proxy: `${scheme}://localhost:${port}` });
+    const first = await start();
+    const stream = await dialThrough(first.port)(target, noSignal);
+    stream.destroy();
+    await first.closed;
+    const second = await start();
+    const other = { ...target, host: "hub.example" };
+    await expect(dialThrough(second.port)(other, noSignal)).rejects.toThrow("is not for");
+    await second.closed;
+  },
+);
 
 test("an abort in the middle of the proxy's handshake ends it and closes the socket", async () => {
   const proxy = await startProxy({ lines: [] });

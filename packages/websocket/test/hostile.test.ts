@@ -162,6 +162,15 @@ test("a server that accepts TLS and says nothing costs one deadline", async () =
   expect(error.message).toMatch(/within 300 ms: still in the WebSocket handshake$/);
 });
 
+test("a server that hangs up instead of answering", async () => {
+  const port = await startLiar(undefined);
+  const error = await failureOf(port);
+  expect(error.code).toBe("transport.reset");
+  expect(error.message).toMatch(
+    /closed the connection during the WebSocket handshake: socket hang up$/,
+  );
+});
+
 test("an abort in the middle of the upgrade ends it", async () => {
   const port = await startLiar("");
   const controller = new AbortController();

@@ -44,14 +44,15 @@ export async function startServer(options: ServerOptions = {}): Promise<{
   return { port, next: () => accepted.next() };
 }
 
-/** A TLS server that answers every request with the same bytes, whatever it was. */
+/** A TLS server that answers every request with the same bytes, whatever it was; without any it hangs up. */
 export async function startLiar(
-  answer: string | ((key: string) => string | Uint8Array),
+  answer: string | ((key: string) => string | Uint8Array) | undefined,
 ): Promise<number> {
   const { key, fullChain: cert } = certificates.server;
   const server = createTlsServer({ key, cert }, (socket) => {
     socket.on("error", () => undefined);
     socket.once("data", (bytes: Buffer) => {
+      if (answer === undefined) return void socket.end();
       const [, secret = ""] = /sec-websocket-key: (\S+)/i.exec(bytes.toString("latin1")) ?? [];
       socket.write(typeof answer === "string" ? answer : answer(secret));
     });
