@@ -65,11 +65,12 @@ export class Issuer {
     clock.at(clock.nowMs() + 3_000, () => void this.issue(asked));
   }
 
-  async issue(asked: Asked, csr = asked.request.csr): Promise<void> {
+  async issue(asked: Asked, csr = asked.request.csr, cn = "dev1"): Promise<void> {
     const wallMs = asked.hub.clock.wallMs();
     const leaf = await issueRequested(Buffer.from(csr, "base64"), this.authority, {
       notBefore: new Date(wallMs - 60_000),
       notAfter: new Date(wallMs + 30 * dayMs),
+      cn,
     });
     const certificates = [leaf, this.authority.raw].map((der) =>
       Buffer.from(der).toString("base64"),

@@ -134,16 +134,17 @@ test.each([
   expect(it.world.hub.connections).toHaveLength(1);
 });
 
+const foreign = await makeCertificateRequest(identity.deviceId);
+
 test.each([
-  ["another key", identity.deviceId, "for another key"],
-  ["another device", "dev2", "for another"],
-])("a certificate for %s is not taken", async (_name, name, words) => {
-  const { csr } = await makeCertificateRequest(name);
-  const it = await renewals((asked, _, issuer) => issuer.issue(asked, csr));
+  ["another key", foreign.csr, "dev1"],
+  ["another device", undefined, "dev2"],
+])("a certificate for %s is not taken", async (what, csr, cn) => {
+  const it = await renewals((asked, _, issuer) => issuer.issue(asked, csr, cn));
   const outcome = await it.asking();
   await it.settled(outcome);
   expect(outcome.code).toBe("certificate.bad_answer");
-  expect(outcome.error.message).toContain(words);
+  expect(outcome.error.message).toContain(`it is for ${what}`);
 });
 
 test.each(["*", "r-9"])(

@@ -121,6 +121,9 @@ test("the last one the hub took is on disk until it has taken a newer one", asyn
   certificate.outcome(await certificate.next(scope, request()), undefined);
   await certificate.keep(two);
   await certificate.keep(three);
+  const untaken = await certificate.next(scope, request());
+  certificate.outcome(untaken, refused);
+  expect((await certificate.next(scope, request())).tls?.cert).toBe(one.cert);
   // `two` was never taken by the hub: what to go back to is `one`, also after a restart.
   const again = renewingCertificate({ directory });
   const newest = await again.next(scope, request());

@@ -4,6 +4,8 @@ import type { TestCertificate } from "./certificates.ts";
 export type RequestedOptions = {
   notBefore: Date;
   notAfter: Date;
+  /** Another name than the one that was asked for, as a broken authority might issue. */
+  cn?: string;
 };
 
 /**
@@ -16,7 +18,7 @@ export type RequestedOptions = {
 export async function issueRequested(
   csr: Uint8Array,
   authority: TestCertificate,
-  options: RequestedOptions,
+  { cn, ...dates }: RequestedOptions,
 ): Promise<Uint8Array> {
   await import("reflect-metadata");
   const x509 = await import("@peculiar/x509");
@@ -26,12 +28,12 @@ export async function issueRequested(
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
   const signingKey = await webcrypto.subtle.importKey("pkcs8", pkcs8, algorithm, false, ["sign"]);
   const certificate = await x509.X509CertificateGenerator.create({
-    subject: request.subject,
+    subject: cn === undefined ? request.subject : `CN=${cn}`,
     issuer: new x509.X509Certificate(Buffer.from(authority.raw)).subjectName,
     publicKey: request.publicKey,
     signingKey,
     signingAlgorithm: algorithm,
-    ...options,
+    ...dates,
     extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
   });
   return new Uint8Array(certificate.rawData);
