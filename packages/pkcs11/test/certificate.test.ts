@@ -3,7 +3,7 @@ import { createServer, createSecureContext, connect } from "node:tls";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { findEngine, pkcs11Certificate } from "@hubwire/pkcs11";
+import { findEngine, pkcs11Certificate, pkcs11X509Credentials } from "@hubwire/pkcs11";
 import type { Pkcs11CertificateOptions } from "@hubwire/pkcs11";
 import type { IotError } from "@hubwire/protocol";
 import { testCertificates } from "@hubwire/testkit";
@@ -113,6 +113,21 @@ test("it stays one object, and a second certificate of the same token does not d
 test("an end is known: the certificate's", () => {
   const days = (pkcs11Certificate(good).expiresAtMs - Date.now()) / 86_400_000;
   expect(Math.round(days)).toBe(30);
+});
+
+test("a certificate that has ended is not presented", async () => {
+  const provider = pkcs11X509Credentials(good);
+  const scope = { hostName: "hub.example", deviceId: "dev-ec" };
+  const request = (wallMs: number) => ({
+    wallMs,
+    fresh: false,
+    signal: new AbortController().signal,
+  });
+  const { expiresAtMs } = await provider.next(scope, request(Date.now()));
+  await expect(provider.next(scope, request(expiresAtMs))).rejects.toMatchObject({
+    code: "device.certificate_expired",
+  });
+  provider.close?.();
 });
 
 const token = encodeURIComponent(tokenLabel);
