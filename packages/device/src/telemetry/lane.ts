@@ -2,6 +2,10 @@ import { Deque } from "./deque.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { SettledRanges } from "./settled-ranges.ts";
 
+/** With a durable outbox so much of a lane is in memory; what comes then stays on disk until its turn is near. */
+const memoryMessagesMax = 4_096;
+const memoryBytesMax = 4 * 1024 * 1024;
+
 /** Settled messages in the middle of a queue are swept out when there are so many more of them than live ones. */
 export const settledSlack = 1_024;
 
@@ -42,8 +46,23 @@ export class Lane {
     return this.storedTo - this.storedFrom;
   }
 
+  /** Whether the next message may wait in memory: only if none before it is on disk only. */
+  get hasRoomInMemory(): boolean {
+    return (
+      this.storedCount === 0 &&
+      this.waiting.length < memoryMessagesMax &&
+      this.waitingBytes < memoryBytesMax
+    );
+  }
+
   push(message: Outgoing): void {
     this.waiting.push(message);
+    this.waitingBytes += message.payload.length;
+  }
+
+  /** It was sent and has to be sent again, before all that wait. */
+  putBack(message: Outgoing): void {
+    this.waiting.unshift(message);
     this.waitingBytes += message.payload.length;
   }
 

@@ -13,11 +13,11 @@ export type ReadAheadHost = {
   /** The next of a lane, in order. */
   loaded(lane: Lane, message: Outgoing): void;
   /** The next of a lane that there is nothing to send of; `reason` when somebody still wanted it. */
-  skipped(lane: Lane, bytes: number, reason: DropReason | undefined): void;
+  skipped(bytes: number, reason: DropReason | undefined): void;
   /** Its caller still waited for one that cannot be read. */
   failed(message: Outgoing, error: IotError): void;
   /** A message was found to take so much more, or less, than was assumed. */
-  reread(lane: Lane, byBytes: number): void;
+  reread(byBytes: number): void;
   done(): void;
   note(error: IotError): void;
   retryAt(atMs: number): void;
@@ -69,8 +69,8 @@ export class ReadAhead {
     // Given up meanwhile, to make room.
     if (sequenceNumber < lane.storedFrom || lane.storedCount === 0) return;
     const assumedBytes = lane.unstore();
-    if (lane.settled.has(sequenceNumber)) return this.#host.skipped(lane, assumedBytes, undefined);
-    this.#host.reread(lane, stored.bytes - assumedBytes);
+    if (lane.settled.has(sequenceNumber)) return this.#host.skipped(assumedBytes, undefined);
+    this.#host.reread(stored.bytes - assumedBytes);
     const parked = lane.parked.get(sequenceNumber);
     lane.parked.delete(sequenceNumber);
     this.#host.loaded(lane, this.#message(lane, stored, parked));
@@ -122,7 +122,7 @@ export class ReadAhead {
       const sequenceNumber = lane.storedFrom;
       const bytes = lane.unstore();
       if (lane.settled.has(sequenceNumber)) {
-        this.#host.skipped(lane, bytes, undefined);
+        this.#host.skipped(bytes, undefined);
         continue;
       }
       lost += 1;
@@ -133,7 +133,7 @@ export class ReadAhead {
       if (parked !== undefined) {
         this.#host.failed(parked, new IotError("device.outbox_corrupt", text));
       }
-      this.#host.skipped(lane, bytes, "corrupt");
+      this.#host.skipped(bytes, "corrupt");
     }
     if (lost > 0) {
       const text = `${lost} messages of the outbox cannot be read: ${why}`;
