@@ -180,6 +180,7 @@ describe("OpenTelemetry spans", () => {
     ]);
     expect(tracer.spans[0]?.options.attributes?.["error.type"]).toBe("device.connection_lost");
     await client.close();
+    expect(tracer.spans).toHaveLength(1);
   });
 });
 

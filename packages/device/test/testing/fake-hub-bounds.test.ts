@@ -106,6 +106,8 @@ describe("sessions of the fake hub", () => {
     const { hub, client, device } = await world();
     const second = await connect(hub.connectOptions("d1"));
     expect(device.connects).toBe(2);
+    await hub.clock.advance(0);
+    expect(client.status()).toMatchObject({ state: "waiting", cause: { retryable: true } });
     await second.close();
     await hub.clock.until(() => client.status().state === "connected");
     await client.close();

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { connect } from "@hubwire/device";
 import type { DeviceOptions } from "@hubwire/device";
 import { fakeHub } from "@hubwire/device/testing";
+import type { Clock } from "@hubwire/transport";
 import { Outcome } from "../support/world.ts";
 
 const quiet: DeviceOptions = { onError: () => undefined };
@@ -257,6 +258,19 @@ describe("fake hub: faults", () => {
     const opening = connect({ ...rest, credentials: wrong });
     await expect(opening).rejects.toMatchObject({ code: "device.refused_not_authorized" });
   });
+
+  test("a device whose clock is hours behind makes tokens that ended already", async () => {
+    const hub = fakeHub();
+    const { clock } = hub;
+    const slow: Clock = {
+      wallMs: () => clock.wallMs() - 2 * 3_600_000,
+      nowMs: () => clock.nowMs(),
+      at: (atMs, callback) => clock.at(atMs, callback),
+      endOfTurn: (callback) => clock.endOfTurn(callback),
+    };
+    const opening = connect({ ...hub.connectOptions("d1"), clock: slow });
+    await expect(opening).rejects.toMatchObject({ code: "device.refused_not_authorized" });
+  });
 });
 
 describe("fake hub: time", () => {
@@ -288,6 +302,20 @@ describe("fake hub: time", () => {
     });
     await expect(hub.clock.advance(1_000)).rejects.toThrow("mine");
     await hub.clock.advance(1);
+  });
+
+  test("what is due at the moment until stopped at happens by itself", async () => {
+    const { clock } = fakeHub();
+    const done: string[] = [];
+    clock.at(10, () => void done.push("first"));
+    clock.at(10, () => void done.push("second"));
+    await clock.until(() => done.length === 1);
+    for (let turn = 0; turn < 5 && done.length < 2; turn++) {
+      // oxlint-disable-next-line no-await-in-loop -- some turns of the event loop
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(done).toEqual(["first", "second"]);
+    expect(clock.nowMs()).toBe(10);
   });
 
   test("advances that overlap follow each other", async () => {
