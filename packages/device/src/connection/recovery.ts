@@ -16,6 +16,9 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "transport.client_certificate_rejected",
 ]);
 
+const isRefusal = ({ code, retryable }: IotError): boolean =>
+  refusals.has(code) || (code.startsWith("provisioning.") && !retryable);
+
 /** The first refusal may be an old token, so the second try comes soon; from then on the hub has made up its mind. */
 const refusalsAtUsualPace = 1;
 
@@ -109,12 +112,11 @@ export class Recovery {
 
   ended(ending: Ending, nowMs: number): Verdict {
     const cause = this.#named(ending, nowMs);
-    const refused = refusals.has(cause.code);
-    if (refused) this.#refusals += 1;
+    if (isRefusal(cause)) this.#refusals += 1;
     this.#downSinceMs ??= nowMs;
     const enough = this.#enough(cause, ending, nowMs);
     if (enough !== undefined) return { what: "give up", cause: enough };
-    const pace = this.#pace(cause, refused);
+    const pace = this.#pace(cause);
     let waitMs = this.#backoff.failed(nowMs, this.#settings.random(), pace);
     // Once: what is new every time is not new.
     this.#hurried = ending.hopeful && !this.#hurried;
@@ -152,11 +154,12 @@ export class Recovery {
     return new IotError("device.kicked_out", text, { cause });
   }
 
-  #pace(cause: IotError, refused: boolean): BackoffPace {
+  #pace(cause: IotError): BackoffPace {
     if (cause.code === "device.refused_unavailable" || cause.code === "device.kicked_out") {
       return "slow";
     }
-    return refused && this.#refusals > refusalsAtUsualPace ? "slow" : "usual";
+    const byHub = refusals.has(cause.code);
+    return byHub && this.#refusals > refusalsAtUsualPace ? "slow" : "usual";
   }
 
   #enough(cause: IotError, { hopeful }: Ending, nowMs: number): IotError | undefined {

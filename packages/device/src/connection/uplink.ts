@@ -1,6 +1,5 @@
-import { ClientSession, sameIdentity } from "@hubwire/protocol";
-import type { ClientEffect, ErrorCode, IotError } from "@hubwire/protocol";
-import { Driver } from "@hubwire/transport";
+import { sameIdentity } from "@hubwire/protocol";
+import type { ClientEffect, ClientSession, ErrorCode, IotError } from "@hubwire/protocol";
 import type { CloseCause } from "@hubwire/transport";
 import type { Credential } from "../credentials/provider.ts";
 import type { Settings } from "../options/settings.ts";
@@ -12,6 +11,7 @@ import type { Endpoint } from "./endpoint.ts";
 import type { Provisioner } from "./provisioner.ts";
 import { Recovery } from "./recovery.ts";
 import { connectRefusal, connectRequest } from "./handshake.ts";
+import { Line } from "./line.ts";
 import { attemptError, closeError } from "./refusal.ts";
 import { Renewal } from "./renewal.ts";
 import type { DeviceStatus } from "./status.ts";
@@ -19,10 +19,6 @@ import { TokenClock } from "./token-clock.ts";
 import type { UplinkOwner } from "./uplink-owner.ts";
 import { Vigil } from "./vigil.ts";
 
-/** Largest packet a hub sends: a 128 KB method payload, or 64 KB behind a 64 KB topic; with room to spare. */
-const packetBytesMax = 512 * 1024;
-/** How long a connection that is in doubt (the computer slept, the application asks) has to say anything at all. */
-const probeTimeoutMs = 5_000;
 /** A provider that has news at every connect must not make the client reconnect in a loop. */
 const newsEveryMs = 1_000;
 
@@ -34,10 +30,10 @@ const newsEveryMs = 1_000;
  *                     └──── renewal ────────┘
  */
 export class Uplink implements Machine {
-  readonly session: ClientSession;
   readonly #settings: Settings;
   readonly #agenda: Agenda;
   readonly #owner: UplinkOwner;
+  readonly #line: Line;
   readonly #link: CredentialLink;
   readonly #recovery: Recovery;
   readonly #vigil: Vigil;
@@ -53,7 +49,6 @@ export class Uplink implements Machine {
   #cause: IotError | undefined;
   /** What CONNACK said; the close that follows it says less. */
   #refused: IotError | undefined;
-  #driver: Driver<ClientEffect> | undefined;
   #credential: Credential | undefined;
   #renewal: Renewal | undefined;
   /** What to go back to when a renewal does not happen. */
@@ -70,13 +65,18 @@ export class Uplink implements Machine {
       setBack: () => this.#timeMoved(),
       networkChanged: () => this.#hasten(),
     });
-    this.session = new ClientSession({
-      packetBytesMax,
-      inflightMax: settings.maxInflight,
-      // The attempt has a deadline of its own, which counts from its first step; that one is to be told.
-      connackTimeoutMs: settings.attemptTimeoutMs + 1_000,
+    this.#line = new Line(settings, {
+      effects: (effects) => this.#onEffects(effects),
+      closed: (cause) => this.#onClosed(cause),
+      writable: () => {
+        if (this.connected) this.#owner.turn(settings.clock.nowMs());
+      },
     });
     agenda.add(this);
+  }
+
+  get session(): ClientSession {
+    return this.#line.session;
   }
 
   get status(): DeviceStatus {
@@ -98,7 +98,7 @@ export class Uplink implements Machine {
 
   /** False while the hub takes less than is sent: hand over nothing new. */
   get writable(): boolean {
-    return this.#driver?.writable ?? false;
+    return this.#line.writable;
   }
 
   /** The last reason why there was no connection. */
@@ -108,12 +108,12 @@ export class Uplink implements Machine {
 
   /** The session was called: its output leaves at the end of this turn. */
   touch(): void {
-    this.#driver?.touch();
+    this.#line.touch();
   }
 
   /** As `touch`, now: for a lot of bytes in one turn. */
   flush(): void {
-    this.#driver?.flush();
+    this.#line.flush();
   }
 
   /** A handler or request finished: a renewal, or a close, may be waiting for it. */
@@ -131,12 +131,12 @@ export class Uplink implements Machine {
   reconnectNow(): void {
     const nowMs = this.#settings.clock.nowMs();
     if (this.#phase === "waiting") this.#try(nowMs);
-    else this.#probe(nowMs);
+    else this.#line.probe(nowMs);
   }
 
   /** Takes the connection for dead; the usual reconnect follows. */
   kill(code: ErrorCode, reason: string): void {
-    this.#driver?.destroy(code, reason);
+    this.#line.kill(code, reason);
   }
 
   /** Something is wrong although connected. */
@@ -149,9 +149,7 @@ export class Uplink implements Machine {
     if (this.#phase === "over") return;
     const nowMs = this.#settings.clock.nowMs();
     const wasUp = this.#phase === "up";
-    const driver = this.#driver;
     this.#phase = "over";
-    this.#driver = undefined;
     this.#asking?.abort();
     this.#asking = undefined;
     this.#attempt?.abort();
@@ -159,8 +157,7 @@ export class Uplink implements Machine {
     this.#vigil.watch(undefined, nowMs);
     this.#dropRenewal();
     this.#link.close();
-    driver?.apply(this.session.disconnect(nowMs));
-    this.session.lost(nowMs);
+    this.#line.leave(nowMs);
     if (wasUp) this.#owner.disconnected(nowMs);
     this.#setStatus(
       failure === undefined ? { state: "closed" } : { state: "failed", cause: failure },
@@ -199,12 +196,6 @@ export class Uplink implements Machine {
     this.#renewal?.tick(nowMs);
   }
 
-  #probe(nowMs: number): void {
-    if (!this.connected) return;
-    this.session.probe(nowMs, probeTimeoutMs);
-    this.touch();
-  }
-
   /** Sleep, or a clock that was set: connections die unnoticed, tokens age, and what was refused may now be right. */
   #timeMoved(): void {
     const nowMs = this.#settings.clock.nowMs();
@@ -213,7 +204,7 @@ export class Uplink implements Machine {
       this.#recovery.hope();
       return this.#hasten();
     }
-    this.#probe(nowMs);
+    this.#line.probe(nowMs);
     this.#renewal?.look(nowMs);
   }
 
@@ -303,30 +294,13 @@ export class Uplink implements Machine {
     return attempt;
   }
 
-  #handshake(attempt: Attempt, opened: Opened): void {
-    const { clock, receiveMax } = this.#settings;
+  #handshake(attempt: Attempt, { credential, stream }: Opened): void {
     attempt.stage = "waiting for CONNACK";
+    attempt.credential = credential;
     this.#refused = undefined;
     this.#phase = "handshake";
-    this.#credential = opened.credential;
-    this.session.connect(connectRequest(this.#settings, opened.credential), clock.nowMs());
-    const driver: Driver<ClientEffect> = new Driver<ClientEffect>({
-      session: this.session,
-      stream: opened.stream,
-      clock,
-      receiptsMax: receiveMax,
-      onEffects: (effects) => {
-        if (this.#driver === driver) this.#onEffects(effects);
-      },
-      onClosed: (cause) => {
-        if (this.#driver === driver) this.#onClosed(cause);
-      },
-      onWritable: () => {
-        if (this.#driver === driver && this.connected) this.#owner.turn(clock.nowMs());
-      },
-    });
-    this.#driver = driver;
-    driver.start();
+    this.#credential = credential;
+    this.#line.open(stream, connectRequest(this.#settings, credential));
   }
 
   #onEffects(effects: readonly ClientEffect[]): void {
@@ -364,8 +338,10 @@ export class Uplink implements Machine {
       tokenExpiresAt: dateOf(credential.expiresAtMs),
       cause: this.#recovery.dispute,
     });
+    // The status listener is the caller's code: it may have closed the client.
+    if (!this.connected) return;
     this.#link.outcome(credential, undefined);
-    if (this.connected) this.#lookForNews(nowMs);
+    this.#lookForNews(nowMs);
   }
 
   #newRenewal(credential: Credential, wallMs: number, nowMs: number): Renewal {
@@ -392,7 +368,7 @@ export class Uplink implements Machine {
   /** The connection in use goes on; if it ended meanwhile, that is what has to be dealt with. */
   #renewalFailed(cause: IotError): void {
     const { clock } = this.#settings;
-    if (this.#driver === undefined) {
+    if (!this.#line.hasStream) {
       this.#dropRenewal();
       return this.#down(cause, undefined, clock.nowMs());
     }
@@ -404,22 +380,19 @@ export class Uplink implements Machine {
 
   #switchTo(opened: Opened): void {
     const nowMs = this.#settings.clock.nowMs();
-    const old = this.#driver;
+    const hadStream = this.#line.hasStream;
     this.#renewal = undefined;
-    this.#driver = undefined;
     this.#phase = "handshake";
     this.#switching = true;
     this.#switchedAtMs = nowMs;
-    old?.apply(this.session.disconnect(nowMs));
-    if (old !== undefined) this.#owner.disconnected(nowMs);
+    this.#line.leave(nowMs);
+    if (hadStream) this.#owner.disconnected(nowMs);
     this.#handshake(this.#newAttempt(nowMs), opened);
   }
 
   #onClosed(cause: CloseCause): void {
     const nowMs = this.#settings.clock.nowMs();
     const wasUp = this.#phase === "up";
-    this.session.lost(nowMs);
-    this.#driver = undefined;
     if (wasUp) this.#owner.disconnected(nowMs);
     // The hub closes the old connection because it takes the new one, and CONNACK is on its way.
     if (this.#renewal?.trying === true) return;
@@ -434,12 +407,9 @@ export class Uplink implements Machine {
     if (this.#attempt !== attempt) return;
     const nowMs = this.#settings.clock.nowMs();
     attempt.abort();
-    const driver = this.#driver;
-    this.#driver = undefined;
-    driver?.destroy(error.code, error.message);
-    this.session.lost(nowMs);
+    this.#line.drop(error.code, error.message, nowMs);
     this.#settings.provisioner?.failed(error);
-    this.#link.outcome(driver === undefined ? attempt.credential : this.#credential, error);
+    this.#link.outcome(attempt.credential, error);
     this.#down(error, undefined, nowMs);
   }
 
