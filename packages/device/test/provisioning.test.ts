@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { inspect } from "node:util";
 import type { DeviceStatus } from "@hubwire/device";
-import { IotError } from "@hubwire/protocol";
+import { buildSasToken, IotError } from "@hubwire/protocol";
 import { memberKey } from "@hubwire/testkit";
 import type { DpsReply, DpsScript } from "@hubwire/testkit";
 import { expect, test } from "vitest";
@@ -92,6 +92,35 @@ test("sign and provider prove it too", async () => {
       policyName: "registration",
     }),
   ]);
+});
+
+test.each([
+  ["as it should be", {}, []],
+  ["without skn", { policyName: undefined }, ["skn is not registration"]],
+  ["of another policy", { policyName: "device" }, ["skn is not registration"]],
+  [
+    "for another id",
+    { resource: "0ne0000ABCD/registrations/reg-2" },
+    ["sr is another registration"],
+  ],
+  ["for another scope", { resource: "0ne0/registrations/reg-1" }, ["sr is another registration"]],
+  ["that has ended", { expiresAtS: 1_700_000_000 }, ["the token has expired"]],
+])("the service these tests have checks a token %s", async (_name, change, refusals) => {
+  const world = new ProvisionedWorld().enrol();
+  const sign = (text: string): Promise<string> =>
+    Promise.resolve(
+      createHmac("sha256", Buffer.from(world.key, "base64")).update(text).digest("base64"),
+    );
+  const right = { resource: "0ne0000ABCD/registrations/reg-1", policyName: "registration" };
+  const token = await buildSasToken({ ...right, expiresAtS: 1_900_000_000, ...change }, sign);
+  const credential = { tls: undefined, expiresAtMs: Infinity, renewable: false };
+  const provider = {
+    next: () => Promise.resolve({ ...credential, password: Buffer.from(token) }),
+  };
+  const opening = world.opening({ symmetricKey: undefined, provider });
+  await world.clock.runUntil(() => opening.isSettled);
+  expect(world.service.refusals).toEqual(refusals);
+  expect(opening.code).toBe(refusals.length === 0 ? "value" : "provisioning.unauthorized");
 });
 
 test("without waiting it returns at once, and what was sent early leaves under the name it is given", async () => {
@@ -243,6 +272,7 @@ test("its signal ends it at any moment, and nothing goes on", async () => {
     controller.abort(new Error("enough"));
     await world.clock.settle();
     expect(opening.code).toBe("call.aborted");
+    expect(world.service.connections).toBe(0);
     await world.clock.advance(600_000);
     expect(world.service.connections).toBe(0);
     expect(world.service.requests.length).toBeLessThan(3);
