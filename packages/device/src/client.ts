@@ -238,6 +238,8 @@ export class DeviceClient implements AsyncDisposable {
    */
   enqueue(body: TelemetryBody, options?: TelemetryOptions): Promise<Enqueued> {
     if (this.#closePromise !== undefined) return Promise.reject(closed("enqueue"));
+    const refused = this.#settings.gate.refusal("telemetry", 0);
+    if (refused !== undefined) return Promise.reject(refused);
     return this.#telemetry.enqueue(body, options);
   }
 
@@ -249,6 +251,8 @@ export class DeviceClient implements AsyncDisposable {
    */
   sendTelemetryBatch(messages: readonly TelemetryMessage[], options?: CallOptions): Promise<void> {
     if (this.#closePromise !== undefined) return Promise.reject(closed("sendTelemetryBatch"));
+    const refused = this.#settings.gate.refusal("telemetry", 0);
+    if (refused !== undefined) return Promise.reject(refused);
     return this.#telemetry.sendBatch(messages, options);
   }
 

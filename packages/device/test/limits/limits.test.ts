@@ -74,7 +74,11 @@ describe("daily budget of a client", () => {
     await expect(client.reportProperties({ a: 1 })).rejects.toMatchObject({
       code: "device.budget_spent",
     });
-    expect(client.stats().limits.refused).toBe(3);
+    await expect(client.enqueue("more")).rejects.toMatchObject({ code: "device.budget_spent" });
+    await expect(client.sendTelemetryBatch([{ body: "more" }])).rejects.toMatchObject({
+      code: "device.budget_spent",
+    });
+    expect(client.stats().limits.refused).toBe(5);
     await hub.clock.advance(3_600_000);
     await client.sendTelemetry("a new day");
     expect(hub.telemetry).toHaveLength(2);
