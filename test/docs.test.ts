@@ -47,6 +47,11 @@ const evidence: Readonly<Record<string, readonly RegExp[]>> = {
     /^0 expired; mean round trip 0 ms$/mu,
     /^7999 messages left today$/mu,
   ],
+  "docs/networks.md": [
+    / pump-3 \{"bar":2\.5\}$/mu,
+    /^websocket, auto: false$/mu,
+    / pump-3 \{"bar":2\.75\}$/mu,
+  ],
   "docs/keys-in-hardware.md": [/ pump-1 \{"bar":2\.5\}$/mu, / pump-2 \{"bar":2\.75\}$/mu],
   "docs/renew-certificates.md": [/^-----BEGIN CERTIFICATE REQUEST-----$/mu],
   "docs/hub-in-tests.md": [/^\d+ \d+ .*test-data\/ca\.pem$/mu],
@@ -56,7 +61,7 @@ const evidence: Readonly<Record<string, readonly RegExp[]>> = {
 // The pages say `npx hubwire` and import packages by name: what users have is the build.
 beforeAll(() => {
   const tsc = join(root, "node_modules", ".bin", "tsc");
-  const built = spawnSync(tsc, ["-b", "packages/cli", "packages/pkcs11"], {
+  const built = spawnSync(tsc, ["-b", "packages/cli", "packages/pkcs11", "packages/websocket"], {
     cwd: root,
     encoding: "utf8",
   });

@@ -119,10 +119,10 @@ function metric(name: string): Promise<number | undefined> {
   });
 }
 
-/** Waits for what a background block is for: a hub that answers, or one more connected device. */
+/** Waits for what a background block is for: a hub that answers, or one more connected device. Devices wait for a proxy themselves. */
 async function ready(running: Running, connectedBefore: number): Promise<void> {
   const deadline = performance.now() + BLOCK_TIMEOUT_MS;
-  const wanted = running.ran.code.includes("hub start") ? 0 : connectedBefore + 1;
+  const wanted = /hub start|tinyproxy/u.test(running.ran.code) ? 0 : connectedBefore + 1;
   while (performance.now() < deadline) {
     if (running.ran.exit !== null) throw new Error("it ended instead of running on");
     const connected = await metric("hubwire_connections");
