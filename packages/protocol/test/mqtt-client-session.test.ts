@@ -467,6 +467,29 @@ describe("keep alive", () => {
     expect(log).toEqual([`60s ${ping}`, `120s ${ping}`, `180s ${ping}`]);
   });
 
+  test("a connection in doubt is asked at once, and given up when nothing at all arrives", () => {
+    const session = openClient();
+    session.probe(10_000, 5_000);
+    session.probe(12_000, 60_000);
+    expect(session.deadlineMs).toBe(15_000);
+    expect(closeCode(session.tick(15_000))).toBe("mqtt.ping_timeout");
+    session.probe(20_000, 1_000);
+    expect(session.takeOutput()).toBeDefined();
+  });
+
+  test("any byte settles a doubt; the ping still has to be answered in its own time", () => {
+    const session = openClient();
+    session.probe(10_000, 5_000);
+    session.receive(Uint8Array.of(0x30), 14_000);
+    expect(session.tick(15_000)).toEqual([]);
+    expect(run(session, 3_600_000).at(-1)).toBe("44s mqtt.ping_timeout");
+    const answered = openClient();
+    answered.probe(10_000, 5_000);
+    expect(said(answered)).toEqual([{ type: "pingreq" }]);
+    answered.receive(pingresp, 10_100);
+    expect(run(answered, 70_000)).toEqual([`70s ${ping}`]);
+  });
+
   test("an answered ping does not count against a later one", () => {
     const session = openClient();
     run(session, 60_000);
