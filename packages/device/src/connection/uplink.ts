@@ -4,15 +4,14 @@ import type { CloseCause } from "@hubwire/transport";
 import type { Credential } from "../credentials/provider.ts";
 import type { Settings } from "../options/settings.ts";
 import type { Agenda, Machine } from "./agenda.ts";
-import { Attempt } from "./attempt.ts";
-import type { Opened } from "./attempt.ts";
+import { Approach } from "./approach.ts";
+import type { Attempt, Opened } from "./attempt.ts";
 import { CredentialLink } from "./credential-link.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Provisioner } from "./provisioner.ts";
 import { Recovery } from "./recovery.ts";
 import { connectRefusal, connectRequest } from "./handshake.ts";
 import { Line } from "./line.ts";
-import { attemptError, closeError } from "./refusal.ts";
+import { closeError } from "./refusal.ts";
 import { Renewal } from "./renewal.ts";
 import type { DeviceStatus } from "./status.ts";
 import { TokenClock } from "./token-clock.ts";
@@ -35,13 +34,11 @@ export class Uplink implements Machine {
   readonly #owner: UplinkOwner;
   readonly #line: Line;
   readonly #link: CredentialLink;
+  readonly #approach: Approach;
   readonly #recovery: Recovery;
   readonly #vigil: Vigil;
   #phase: "idle" | "provisioning" | "opening" | "handshake" | "up" | "waiting" | "over" = "idle";
   #status: DeviceStatus = { state: "connecting", attempt: 1, cause: undefined };
-  /** The question to the provisioning service that is under way. */
-  #asking: AbortController | undefined;
-  #attempt: Attempt | undefined;
   #fresh = false;
   /** The handshake under way replaces a connection that was given up for it. */
   #switching = false;
@@ -59,6 +56,13 @@ export class Uplink implements Machine {
     this.#agenda = agenda;
     this.#owner = owner;
     this.#link = new CredentialLink(settings);
+    this.#approach = new Approach(settings, agenda, this.#link, {
+      asking: () => this.#started("provisioning"),
+      trying: () => this.#started("connecting"),
+      moved: (before, endpoint) => this.#moved(before, endpoint),
+      opened: (opened) => this.#handshake(opened),
+      failed: (error, attempt) => this.#attemptFailed(error, attempt),
+    });
     this.#recovery = new Recovery(settings);
     this.#vigil = new Vigil(settings, agenda, {
       lostTime: () => this.#timeMoved(),
@@ -150,10 +154,7 @@ export class Uplink implements Machine {
     const nowMs = this.#settings.clock.nowMs();
     const wasUp = this.#phase === "up";
     this.#phase = "over";
-    this.#asking?.abort();
-    this.#asking = undefined;
-    this.#attempt?.abort();
-    this.#attempt = undefined;
+    this.#approach.abort();
     this.#vigil.watch(undefined, nowMs);
     this.#dropRenewal();
     this.#link.close();
@@ -168,7 +169,7 @@ export class Uplink implements Machine {
     switch (this.#phase) {
       case "opening":
       case "handshake":
-        return this.#attempt?.deadlineMs ?? Infinity;
+        return this.#approach.deadlineMs;
       case "waiting":
         return this.#recovery.attemptAtMs;
       case "up":
@@ -184,7 +185,7 @@ export class Uplink implements Machine {
     if (nowMs < this.deadlineMs) return;
     if (this.#phase === "waiting") return this.#try(nowMs);
     if (this.#phase === "up") return this.#tickUp(nowMs);
-    if (this.#attempt !== undefined) this.#attemptFailed(this.#attempt, this.#attempt.tooSlow);
+    this.#approach.expire();
   }
 
   #tickUp(nowMs: number): void {
@@ -235,68 +236,22 @@ export class Uplink implements Machine {
   #try(nowMs: number): void {
     this.#recovery.starting(nowMs);
     this.#vigil.watch(undefined, nowMs);
-    const { provisioner } = this.#settings;
-    if (provisioner?.due === true) return this.#provision(provisioner);
-    this.#open(nowMs);
+    this.#approach.start(nowMs, this.#fresh);
   }
 
-  /** Asks which hub to connect to, and connects there. */
-  #provision(provisioner: Provisioner): void {
-    const { clock } = this.#settings;
-    const asking = new AbortController();
-    this.#phase = "provisioning";
-    this.#asking = asking;
-    this.#setStatus({
-      state: "provisioning",
-      attempt: this.#recovery.attempts,
-      cause: this.#cause,
-    });
-    provisioner.assign(asking.signal).then(
-      (endpoint) => {
-        if (this.#asking !== asking) return;
-        this.#asking = undefined;
-        this.#moveTo(endpoint);
-        this.#open(clock.nowMs());
-      },
-      (error: unknown) => {
-        if (this.#asking !== asking) return;
-        this.#asking = undefined;
-        this.#down(attemptError(error), undefined, clock.nowMs());
-      },
-    );
+  #started(state: "provisioning" | "connecting"): void {
+    this.#phase = state === "connecting" ? "opening" : state;
+    this.#setStatus({ state, attempt: this.#recovery.attempts, cause: this.#cause });
   }
 
-  #moveTo(endpoint: Endpoint): void {
-    const before = this.#settings.endpoint;
-    this.#settings.endpoint = endpoint;
+  #moved(before: Endpoint, endpoint: Endpoint): void {
     // What another hub refused says nothing about this one.
     if (before.hostName !== endpoint.hostName) this.#recovery.hope();
     if (!sameIdentity(before.identity, endpoint.identity)) this.#owner.renamed();
   }
 
-  #open(nowMs: number): void {
-    this.#phase = "opening";
-    const attempt = this.#newAttempt(nowMs);
-    this.#setStatus({ state: "connecting", attempt: this.#recovery.attempts, cause: this.#cause });
-    attempt.open(this.#fresh).then(
-      (opened) => {
-        if (this.#attempt === attempt) this.#handshake(attempt, opened);
-        else opened.stream.destroy();
-      },
-      (error: unknown) => this.#attemptFailed(attempt, attemptError(error)),
-    );
-  }
-
-  #newAttempt(nowMs: number): Attempt {
-    const attempt = new Attempt(this.#settings, this.#link, nowMs);
-    this.#attempt = attempt;
-    this.#agenda.expect(attempt.deadlineMs);
-    return attempt;
-  }
-
-  #handshake(attempt: Attempt, { credential, stream }: Opened): void {
-    attempt.stage = "waiting for CONNACK";
-    attempt.credential = credential;
+  #handshake({ credential, stream }: Opened): void {
+    this.#approach.awaitConnack(credential, this.#settings.clock.nowMs());
     this.#refused = undefined;
     this.#phase = "handshake";
     this.#credential = credential;
@@ -320,7 +275,7 @@ export class Uplink implements Machine {
     const wallMs = this.#settings.clock.wallMs();
     const credential = this.#credential as Credential;
     this.#phase = "up";
-    this.#attempt = undefined;
+    this.#approach.done();
     if (this.#switching) this.#settings.stats.renewals += 1;
     this.#switching = false;
     this.#fresh = false;
@@ -387,7 +342,7 @@ export class Uplink implements Machine {
     this.#switchedAtMs = nowMs;
     this.#line.leave(nowMs);
     if (hadStream) this.#owner.disconnected(nowMs);
-    this.#handshake(this.#newAttempt(nowMs), opened);
+    this.#handshake(opened);
   }
 
   #onClosed(cause: CloseCause): void {
@@ -403,20 +358,20 @@ export class Uplink implements Machine {
     this.#down(error, wasUp ? cause : undefined, nowMs);
   }
 
-  #attemptFailed(attempt: Attempt, error: IotError): void {
-    if (this.#attempt !== attempt) return;
+  #attemptFailed(error: IotError, attempt: Attempt | undefined): void {
     const nowMs = this.#settings.clock.nowMs();
-    attempt.abort();
-    this.#line.drop(error.code, error.message, nowMs);
-    this.#settings.provisioner?.failed(error);
-    this.#link.outcome(attempt.credential, error);
+    if (attempt !== undefined) {
+      this.#line.drop(error.code, error.message, nowMs);
+      this.#settings.provisioner?.failed(error);
+      this.#link.outcome(attempt.credential, error);
+    }
     this.#down(error, undefined, nowMs);
   }
 
   /** @param lost how an established connection ended; undefined when an attempt failed */
   #down(error: IotError, lost: CloseCause | undefined, nowMs: number): void {
     const { clock } = this.#settings;
-    this.#attempt = undefined;
+    this.#approach.done();
     this.#fresh = error.code === "device.refused_not_authorized";
     // A new token, refused: what worked until now may still do, so it is asked for at once.
     const hopeful = this.#link.standby || (this.#switching && this.#fresh);
