@@ -30,7 +30,7 @@ async function live(
   wrap?: (fileSystem: LogFileSystem) => LogFileSystem,
 ): Promise<void> {
   const random = seededRandom(seed);
-  const lives = new OutboxLives(random);
+  const lives = new OutboxLives(random, random.pick([0, 0, 0.05, 0.2]));
   for (let left = 1 + random.int(4); left > 0; left--) {
     const { disk } = lives.world;
     if (random.chance(0.8)) disk.haltAt(disk.operations + 1 + random.int(80));

@@ -35,9 +35,14 @@ export class OutboxLives {
   /** In the order they came, before the hub stored or lost them. */
   readonly #received: string[] = [];
   #client: DeviceClient | undefined;
+  readonly #faultChance: number;
+  /** Take the disk's faults back. */
+  #heal: (() => void)[] = [];
 
-  constructor(random: SeededRandom) {
+  /** @param faultChance of a fault of the disk, at every step */
+  constructor(random: SeededRandom, faultChance = 0) {
     this.#random = random;
+    this.#faultChance = faultChance;
     this.world = new OutboxWorld({
       onEffect: (effect, connection) => {
         if (effect.type !== "message") return undefined;
@@ -55,15 +60,53 @@ export class OutboxLives {
     wrap: (fileSystem: LogFileSystem) => LogFileSystem = (fileSystem) => fileSystem,
   ): Promise<boolean> {
     const { world } = this;
-    const opening = world.starting(
-      { waitForConnection: false, maxInflight: 8, random: () => this.#random.next() },
-      { segmentBytes: 4_096 },
-      wrap,
+    for (;;) {
+      const opening = world.starting(
+        {
+          waitForConnection: false,
+          maxInflight: 8,
+          // Renewed several times in a life.
+          tokenLifetimeS: 20,
+          random: () => this.#random.next(),
+        },
+        { segmentBytes: 4_096 },
+        wrap,
+      );
+      // oxlint-disable-next-line no-await-in-loop -- one attempt after the other
+      await world.until(() => opening.isSettled || world.disk.isHalted);
+      if (!opening.isSettled) return false;
+      if (opening.code === "value") {
+        this.#client = opening.value;
+        return true;
+      }
+      // A fault of the disk was in the way.
+      if (!opening.error.retryable || this.#heal.length === 0) throw opening.error;
+      this.#healDisk();
+    }
+  }
+
+  #breakDisk(): void {
+    const random = this.#random;
+    this.#heal.push(
+      this.world.disk.fail({
+        operation: random.pick([
+          "write",
+          "datasync",
+          "create",
+          "rename",
+          "syncDirectory",
+          "unlink",
+        ]),
+        code: random.pick(["ENOSPC", "EIO"]),
+        after: random.int(4),
+        times: 1 + random.int(3),
+      }),
     );
-    await world.until(() => opening.isSettled || world.disk.isHalted);
-    if (!opening.isSettled) return false;
-    this.#client = opening.value;
-    return true;
+  }
+
+  #healDisk(): void {
+    for (const heal of this.#heal) heal();
+    this.#heal = [];
   }
 
   async work(steps: number): Promise<void> {
@@ -73,8 +116,9 @@ export class OutboxLives {
       for (let count = random.int(5); count > 0; count--) this.#give();
       if (random.chance(0.6)) this.#acknowledge(random.int(6));
       if (random.chance(0.05) && world.hub.isConnected) world.hub.cut();
+      if (random.chance(this.#faultChance)) this.#breakDisk();
       // oxlint-disable-next-line no-await-in-loop -- one step after the other
-      await (random.chance(0.7) ? world.clock.settle() : world.clock.advance(random.int(800)));
+      await (random.chance(0.7) ? world.clock.settle() : world.clock.advance(random.int(3_000)));
     }
   }
 
@@ -87,6 +131,7 @@ export class OutboxLives {
   /** A last life, in which everything comes right. */
   async comeBack(): Promise<void> {
     const { world } = this;
+    this.#healDisk();
     await this.start();
     const client = this.#client as DeviceClient;
     const last = this.#give("normal");
