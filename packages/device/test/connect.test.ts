@@ -207,7 +207,8 @@ test("back-off begins anew after a connection that lasted a minute", async () =>
   const startMs = world.clock.nowMs();
   world.hub.cut();
   await world.clock.runUntil(() => client.status().state === "connected");
-  expect(world.clock.nowMs() - startMs).toBeLessThanOrEqual(2_000);
+  // Spread over ten seconds: whatever ended it may have ended many connections.
+  expect(world.clock.nowMs() - startMs).toBeLessThanOrEqual(10_000);
 });
 
 test("reconnectDelay sets the bounds of the waits", async () => {

@@ -15,6 +15,12 @@ export type RetryOptions = {
   slowMaxMs?: number;
   /** How long a connection must last until the waits begin from `minMs` again, 60000 ms. */
   stableMs?: number;
+  /**
+   * When a connection ends that lasted `stableMs`, the first wait is random between `minMs` and this, 10000 ms, at most
+   * `maxMs`; 0 for between `minMs` and twice that. A hub that restarts ends the connections of all its devices in one moment;
+   * this keeps ten thousand of them from being back within the same second.
+   */
+  spreadMs?: number;
   /** Gives up with `device.gave_up` after so many milliseconds without a connection; never. */
   budgetMs?: number;
   /** Gives up with `device.gave_up` after so many failed attempts in a row; never. */
@@ -44,6 +50,7 @@ const known: ReadonlySet<string> = new Set<keyof RetryOptions>([
   "maxMs",
   "slowMaxMs",
   "stableMs",
+  "spreadMs",
   "budgetMs",
   "attemptsMax",
   "refusalsMax",
@@ -68,9 +75,10 @@ export function retryPolicy(
   const { minMs = 1_000, maxMs = Math.max(30_000, minMs) } = delay ?? retry;
   checkNumber(`${from}.minMs`, minMs, 1, 3_600_000);
   checkNumber(`${from}.maxMs`, maxMs, minMs, 3_600_000);
-  const { slowMaxMs = 4 * maxMs, stableMs = 60_000, shouldRetry } = retry;
+  const { slowMaxMs = 4 * maxMs, stableMs = 60_000, spreadMs = 10_000, shouldRetry } = retry;
   checkNumber("retry.slowMaxMs", slowMaxMs, maxMs, dayMs);
   checkNumber("retry.stableMs", stableMs, 0, dayMs);
+  checkNumber("retry.spreadMs", spreadMs, 0, dayMs);
   if (shouldRetry !== undefined && typeof shouldRetry !== "function") {
     throw invalid("retry.shouldRetry is a function");
   }
@@ -79,6 +87,7 @@ export function retryPolicy(
     maxMs,
     slowMaxMs,
     stableMs,
+    spreadMs,
     budgetMs: countOrNever("retry.budgetMs", retry.budgetMs),
     attemptsMax: countOrNever("retry.attemptsMax", retry.attemptsMax),
     refusalsMax: countOrNever("retry.refusalsMax", retry.refusalsMax ?? 1_000),

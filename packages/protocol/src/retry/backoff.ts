@@ -8,6 +8,8 @@ export type BackoffOptions = {
   slowMaxMs?: number | undefined;
   /** How long a success must last before the waits start from the beginning. Default 60,000. */
   stableMs?: number | undefined;
+  /** Ceiling of the first wait after a success that lasted, at most `maxMs`. Default 0: like any first wait. */
+  spreadMs?: number | undefined;
 };
 
 /** "slow": the other side asked for patience, or trying soon makes things worse. */
@@ -19,7 +21,8 @@ const slowFactor = 4;
 /**
  * Waits between `minMs` and a ceiling that doubles with each failure up to `maxMs`, anywhere in between at random, so that
  * devices cut off together do not come back together. A success counts only once it lasted: a server that accepts and
- * drops at once is still backed off from. At the slow pace floor and ceiling are four times as high, up to `slowMaxMs`, and a
+ * drops at once is still backed off from. What worked for long and ends, ends for everybody at once: then the first wait is
+ * spread wider. At the slow pace floor and ceiling are four times as high, up to `slowMaxMs`, and a
  * success before it counts for nothing.
  */
 export class Backoff {
@@ -27,6 +30,7 @@ export class Backoff {
   readonly #maxMs: number;
   readonly #slowMaxMs: number;
   readonly #stableMs: number;
+  readonly #spreadMs: number;
   #failures = 0;
   #succeededAtMs: number | undefined;
   #deadlineMs = Infinity;
@@ -36,6 +40,7 @@ export class Backoff {
     this.#maxMs = Math.max(options.maxMs ?? 30_000, this.#minMs);
     this.#slowMaxMs = Math.max(options.slowMaxMs ?? slowFactor * this.#maxMs, this.#maxMs);
     this.#stableMs = options.stableMs ?? 60_000;
+    this.#spreadMs = Math.min(options.spreadMs ?? 0, this.#maxMs);
   }
 
   /** When the next try is due; `Infinity` while none is waiting. */
@@ -55,13 +60,15 @@ export class Backoff {
    */
   failed(nowMs: number, random: number, pace: BackoffPace = "usual"): number {
     const slow = pace === "slow";
-    if (!slow && this.#wasStable(nowMs)) this.#failures = 0;
+    const wasStable = !slow && this.#wasStable(nowMs);
+    if (wasStable) this.#failures = 0;
     this.#succeededAtMs = undefined;
     this.#failures += 1;
     const maxMs = slow ? this.#slowMaxMs : this.#maxMs;
     const floorMs = slow ? Math.min(this.#minMs * slowFactor, maxMs) : this.#minMs;
     // Beyond 2^30 doublings the product is far above any maximum; the cap keeps it finite.
-    const ceilingMs = Math.min(maxMs, floorMs * 2 ** Math.min(this.#failures, 30));
+    const doubledMs = Math.min(maxMs, floorMs * 2 ** Math.min(this.#failures, 30));
+    const ceilingMs = wasStable ? Math.max(doubledMs, this.#spreadMs) : doubledMs;
     const waitMs = Math.round(floorMs + random * (ceilingMs - floorMs));
     this.#deadlineMs = nowMs + waitMs;
     return waitMs;

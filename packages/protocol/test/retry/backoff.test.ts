@@ -64,6 +64,19 @@ describe("back-off", () => {
     expect(new Backoff({ maxMs: 2_000 }).failed(0, NEARLY_ONE, "slow")).toBe(8_000);
   });
 
+  test("the first wait after a success that lasted is spread, the next is not", () => {
+    const backoff = new Backoff({ spreadMs: 10_000 });
+    expect(backoff.failed(0, NEARLY_ONE)).toBe(2000);
+    backoff.succeeded(2_000);
+    expect(backoff.failed(62_000, NEARLY_ONE)).toBe(10_000);
+    expect(backoff.failed(72_000, NEARLY_ONE)).toBe(4000);
+    backoff.succeeded(76_000);
+    expect(backoff.failed(200_000, 0)).toBe(1000);
+    const short = new Backoff({ spreadMs: 10_000, maxMs: 3_000 });
+    short.succeeded(0);
+    expect(short.failed(60_000, NEARLY_ONE)).toBe(3000);
+  });
+
   test("a waiting try can be hastened, never put off", () => {
     const backoff = new Backoff();
     backoff.hasten(10);
