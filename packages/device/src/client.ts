@@ -222,7 +222,7 @@ export class DeviceClient implements AsyncDisposable {
    *   message is not sent any more, but the hub may have it already.
    */
   sendTelemetry(body: TelemetryBody, options?: TelemetryOptions): Promise<void> {
-    if (this.#closePromise !== undefined) return Promise.reject(closed("sendTelemetry"));
+    if (this.#closePromise !== undefined) return Promise.reject(this.#gone("sendTelemetry"));
     const refused = this.#settings.gate.refusal("telemetry", 0);
     if (refused !== undefined) return Promise.reject(refused);
     return this.#telemetry.send(body, options);
@@ -237,7 +237,7 @@ export class DeviceClient implements AsyncDisposable {
    *   `argument.invalid`, `topic.*`
    */
   enqueue(body: TelemetryBody, options?: TelemetryOptions): Promise<Enqueued> {
-    if (this.#closePromise !== undefined) return Promise.reject(closed("enqueue"));
+    if (this.#closePromise !== undefined) return Promise.reject(this.#gone("enqueue"));
     const refused = this.#settings.gate.refusal("telemetry", 0);
     if (refused !== undefined) return Promise.reject(refused);
     return this.#telemetry.enqueue(body, options);
@@ -250,7 +250,7 @@ export class DeviceClient implements AsyncDisposable {
    * @throws IotError as `sendTelemetry`
    */
   sendTelemetryBatch(messages: readonly TelemetryMessage[], options?: CallOptions): Promise<void> {
-    if (this.#closePromise !== undefined) return Promise.reject(closed("sendTelemetryBatch"));
+    if (this.#closePromise !== undefined) return Promise.reject(this.#gone("sendTelemetryBatch"));
     const refused = this.#settings.gate.refusal("telemetry", 0);
     if (refused !== undefined) return Promise.reject(refused);
     return this.#telemetry.sendBatch(messages, options);
@@ -265,7 +265,7 @@ export class DeviceClient implements AsyncDisposable {
    * @throws IotError as `sendTelemetry` or `enqueue`, but for `device.queue_full`; what the source throws
    */
   sendAll(source: TelemetrySource, options?: SendAllOptions): Promise<SendAllResult> {
-    if (this.#closePromise !== undefined) return Promise.reject(closed("sendAll"));
+    if (this.#closePromise !== undefined) return Promise.reject(this.#gone("sendAll"));
     return sendAll(this.#telemetry, this.#settings, source, options);
   }
 
@@ -321,7 +321,7 @@ export class DeviceClient implements AsyncDisposable {
     handler: MethodHandler<Payload, Answer>,
     options: MethodOptions<Payload> = {},
   ): () => void {
-    if (this.#closePromise !== undefined) throw closed("onMethod");
+    if (this.#closePromise !== undefined) throw this.#gone("onMethod");
     return this.#methods.on(name, handler, options);
   }
 
@@ -361,7 +361,7 @@ export class DeviceClient implements AsyncDisposable {
    *   `device.subscription_refused`, `device.queue_full`, `call.timeout`, `call.aborted`, `client.closed`
    */
   async getTwin(options: CallOptions = {}): Promise<Twin> {
-    if (this.#closePromise !== undefined) throw closed("getTwin");
+    if (this.#closePromise !== undefined) throw this.#gone("getTwin");
     this.#checkBudget("twinGet", 0);
     const { body } = await this.#requests.get("getTwin", options);
     const twin = readTwin(body);
@@ -385,7 +385,7 @@ export class DeviceClient implements AsyncDisposable {
     patch: Readonly<Record<string, unknown>>,
     options: ReportOptions = {},
   ): Promise<{ version: number }> {
-    if (this.#closePromise !== undefined) throw closed("reportProperties");
+    if (this.#closePromise !== undefined) throw this.#gone("reportProperties");
     this.#checkBudget("twinReport", 0);
     return this.#reports.report(patch, options);
   }
@@ -409,7 +409,7 @@ export class DeviceClient implements AsyncDisposable {
    */
   async rotateCredentials(next: SingleProof, options: RotateOptions = {}): Promise<void> {
     const what = "rotateCredentials";
-    if (this.#closePromise !== undefined) throw closed(what);
+    if (this.#closePromise !== undefined) throw this.#gone(what);
     const { clock, callTimeoutMs, rotate } = this.#settings;
     const { onRotated, signal, timeoutMs = callTimeoutMs } = options;
     checkNumber("timeoutMs", timeoutMs, 1, 86_400_000);
@@ -431,9 +431,9 @@ export class DeviceClient implements AsyncDisposable {
    * @throws IotError `certificate.*`, `device.subscription_refused`, `call.timeout`, `call.aborted`, `client.closed`
    */
   async renewCertificate(options: IssueOptions = {}): Promise<RenewedCertificate> {
-    if (this.#closePromise !== undefined) throw closed("renewCertificate");
+    if (this.#closePromise !== undefined) throw this.#gone("renewCertificate");
     const { IssueCall, renewCertificate } = await import("./certificates/renew.ts");
-    if (this.#closePromise !== undefined) throw closed("renewCertificate");
+    if (this.#closePromise !== undefined) throw this.#gone("renewCertificate");
     this.#issueCall ??= new IssueCall(
       this.#settings,
       this.#uplink,
@@ -497,6 +497,12 @@ export class DeviceClient implements AsyncDisposable {
   async #letGo(): Promise<void> {
     await Promise.resolve();
     await this.#telemetry.closed();
+  }
+
+  /** What a call on a client that is closed, or gave up, rejects with. */
+  #gone(what: string): IotError {
+    const { status } = this.#uplink;
+    return closed(what, status.state === "failed" ? status.cause : undefined);
   }
 
   #finish(failure: IotError | undefined): void {

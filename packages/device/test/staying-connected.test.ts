@@ -84,7 +84,10 @@ test("after refusalsMax refusals the client gives up, says why, and every call s
   expect(loops.every(({ isSettled }) => isSettled)).toBe(true);
   const late = new Outcome(client.sendTelemetry("too late"));
   await world.clock.settle();
-  expect(late.code).toBe("client.closed");
+  expect(late.error).toMatchObject({
+    code: "client.closed",
+    cause: { code: "device.refused_not_authorized" },
+  });
   const { opened } = world.hub;
   await world.clock.advance(3_600_000);
   expect(world.hub.opened).toBe(opened);

@@ -7,8 +7,13 @@ export const aborted = (what: string, signal: AbortSignal): IotError =>
 export const timedOut = (what: string, timeoutMs: number, options?: ErrorOptions): IotError =>
   new IotError("call.timeout", `${what} did not finish within ${timeoutMs} ms`, options);
 
-export const closed = (what: string): IotError =>
-  new IotError("client.closed", `${what}: the device client is closed`);
+/** @param failure why the client gave up, when it was not the application that closed it */
+export const closed = (what: string, failure?: IotError): IotError =>
+  failure === undefined
+    ? new IotError("client.closed", `${what}: the device client is closed`)
+    : new IotError("client.closed", `${what}: the device client gave up: ${failure.message}`, {
+        cause: failure,
+      });
 
 /** The caller's mistake, named. */
 export const invalid = (message: string): IotError => new IotError("argument.invalid", message);
