@@ -32,6 +32,8 @@ export class Lane {
   /** Messages before it were accepted while there was no connection: they leave at the drain rate. */
   backlogBefore = 0;
   nextSequenceNumber = 0;
+  /** Messages being written that will be on disk only: what comes behind them must not overtake. */
+  storing = 0;
   isReading = false;
   /** After a failed read: not before this monotonic time. */
   readAgainAtMs = 0;
@@ -46,7 +48,7 @@ export class Lane {
     return this.storedTo - this.storedFrom;
   }
 
-  /** Whether the next message may wait in memory: only if none before it is on disk only. */
+  /** Whether a message may wait in memory: only if none before it is on disk only. */
   get hasRoomInMemory(): boolean {
     return (
       this.storedCount === 0 &&
@@ -89,9 +91,7 @@ export class Lane {
     this.waitingBytes -= message.payload.length;
     this.#dead += 1;
     if (this.#dead <= this.waiting.length / 2 + settledSlack) return;
-    this.waiting.filter(({ state, sequenceNumber }) => {
-      return state !== "settled" && sequenceNumber !== message.sequenceNumber;
-    });
+    this.waiting.filter((other) => other.state !== "settled" && other !== message);
     this.#dead = 0;
   }
 

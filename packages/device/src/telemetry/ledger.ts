@@ -7,10 +7,11 @@ import type { DroppedMessage } from "../outbox/outbox-options.ts";
 import type { MessageStore } from "../outbox/store.ts";
 import { Flight } from "./flight.ts";
 import { Lane } from "./lane.ts";
-import type { Outgoing } from "./outgoing.ts";
+import type { Deque } from "./deque.ts";
+import type { Outgoing, State } from "./outgoing.ts";
 import { priorities } from "./priority.ts";
 
-export const none = new Uint8Array(0);
+const none = new Uint8Array(0);
 
 /** All messages there are, who waits for them, and how each comes to its end: exactly once. */
 export class Ledger {
@@ -89,9 +90,44 @@ export class Ledger {
     else if (message.state === "queued") lane.settledWaiting(message);
     message.state = "settled";
     message.payload = none;
-    this.store?.settled(lane, message.sequenceNumber);
+    // Until it is committed its number may still become another's.
+    if (message.isCommitted) this.store?.settled(lane, message.sequenceNumber);
     this.count(-1, -message.bytes);
     this.letIn();
+  }
+
+  /** A message is on disk. */
+  committed(message: Outgoing): void {
+    const lane = this.laneOf(message);
+    message.isCommitted = true;
+    if (message.waits === "accepted") this.tell(message, undefined);
+    if (message.state === "settled") this.store?.settled(lane, message.sequenceNumber);
+    if (message.state !== "storing") return;
+    lane.storing -= 1;
+    if (lane.hasRoomInMemory) {
+      message.state = "queued";
+      return lane.push(message);
+    }
+    lane.store(message);
+    message.payload = none;
+    message.state = "stored";
+    if (message.waits !== "nothing") lane.parked.set(message.sequenceNumber, message);
+  }
+
+  /** A message will not be on disk. Unless the hub has it already, its caller is told so and it is not sent (again). */
+  refused(message: Outgoing, error: IotError): void {
+    const { state } = message;
+    if (state === "settled") return;
+    const lane = this.laneOf(message);
+    if (state === "sent") {
+      this.#uplink.session.cancel(message.packetId);
+      this.flight.settled(message);
+    } else if (state === "queued") lane.settledWaiting(message);
+    else if (state === "storing") lane.storing -= 1;
+    message.state = "settled";
+    message.payload = none;
+    this.count(-1, -message.bytes);
+    this.tell(message, error);
   }
 
   /** It is not sent any more. @param reason what it counts as; undefined when the connection is to blame */
@@ -151,10 +187,12 @@ export class Ledger {
   /** Everything in memory that is not settled. `visit` may settle what it is given. */
   each(visit: (message: Outgoing) => void): void {
     const found: Outgoing[] = [];
-    const collect = (queue: { length: number; at(index: number): Outgoing }): void => {
+    const collect = (queue: Deque<Outgoing>, only?: State): void => {
       for (let i = 0; i < queue.length; i++) {
         const message = queue.at(i);
-        if (message.state !== "settled") found.push(message);
+        if (only === undefined ? message.state !== "settled" : message.state === only) {
+          found.push(message);
+        }
       }
     };
     collect(this.flight.messages);
@@ -163,7 +201,7 @@ export class Ledger {
       collect(lane.waiting);
       for (const message of lane.parked.values()) found.push(message);
     }
-    if (this.store !== undefined) collect(this.store.uncommitted);
+    if (this.store !== undefined) collect(this.store.uncommitted, "storing");
     for (const message of found) if (message.state !== "settled") visit(message);
   }
 }

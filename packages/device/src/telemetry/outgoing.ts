@@ -2,7 +2,7 @@ import type { Qos } from "@hubwire/protocol";
 import type { CallWaits } from "./call-waits.ts";
 
 /**
- * Being written to the outbox; waiting on disk only, this object standing for its caller; waiting for its turn; with the
+ * Being written to the outbox, with no room in memory; waiting on disk only, this object standing for its caller; waiting for its turn; with the
  * session; given to the socket (QoS 0) in this turn; done.
  */
 export type State = "storing" | "stored" | "queued" | "sent" | "handed" | "settled";
@@ -24,6 +24,8 @@ export class Outgoing {
   sequenceNumber = -1;
   /** The log's, while it is being written. */
   ordinal = 0;
+  /** False while a durable outbox is writing it. It may be sent meanwhile, but its number is not final. */
+  isCommitted = true;
   messageId: string | undefined;
   /** Wall clock, Unix ms. */
   acceptedAtMs = 0;

@@ -79,9 +79,9 @@ export class Patience implements Machine {
     return timedOut(text, message.timeoutMs, cause === undefined ? undefined : { cause });
   }
 
-  #whereIs({ state }: Outgoing): string {
+  #whereIs({ state, isCommitted }: Outgoing): string {
+    if (!isCommitted) return "not on disk yet";
     if (state === "sent") return "sent, not acknowledged";
-    if (this.#ledger.store === undefined) return "not sent";
-    return state === "storing" ? "not on disk yet" : "not sent; it stays in the outbox";
+    return this.#ledger.store === undefined ? "not sent" : "not sent; it stays in the outbox";
   }
 }

@@ -8,7 +8,7 @@ import type { MessageStore, StoreHost } from "../outbox/store.ts";
 import { BatchCall } from "./batch-call.ts";
 import type { CallWaits } from "./call-waits.ts";
 import { callOf, promiseFor } from "./calls.ts";
-import { Ledger, none } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { Patience } from "./patience.ts";
 import { checkTimeout, Preparation } from "./prepare.ts";
@@ -28,8 +28,9 @@ export type Enqueued = {
  * window). Bounded in messages and in bytes. One promise per message and nothing else: no timer, no closure, no microtask of
  * ours; deadlines are looked at by one timer, and only when the nearest one is reached.
  *
- * With a durable outbox a message is written first, leaves from memory once it is committed, and is forgotten on disk once
- * the hub acknowledged it; what does not fit in memory is read again when its turn is near.
+ * With a durable outbox a message is written to disk and sent at the same time, so that the disk costs no latency: whoever
+ * waits for acceptance hears of the commit, whoever waits for the hub hears of its acknowledgement. On disk it is forgotten
+ * once both have happened; what does not fit in memory is read again when its turn is near.
  */
 export class Telemetry implements StoreHost {
   readonly #settings: Settings;
@@ -132,7 +133,7 @@ export class Telemetry implements StoreHost {
     makeRoom(this.#ledger, outbox, message, 1, this.#bytesOf(message));
     const promise = promiseFor(message);
     this.#take(message, nowMs, waits, timeoutMs, signal);
-    if (this.#store === undefined) this.pump(nowMs);
+    this.pump(nowMs);
     return promise;
   }
 
@@ -195,9 +196,14 @@ export class Telemetry implements StoreHost {
       message.sequenceNumber = lane.nextSequenceNumber++;
       lane.push(message);
     } else {
-      message.state = "storing";
       this.#store.append(message);
+      message.isCommitted = false;
       lane.nextSequenceNumber = message.sequenceNumber + 1;
+      if (lane.storing === 0 && lane.hasRoomInMemory) lane.push(message);
+      else {
+        message.state = "storing";
+        lane.storing += 1;
+      }
     }
     ledger.count(1, message.bytes);
     message.waits = waits;
@@ -244,25 +250,15 @@ export class Telemetry implements StoreHost {
   // What the store says.
 
   committed(message: Outgoing): void {
-    const lane = this.#ledger.laneOf(message);
-    if (message.waits === "accepted") this.#ledger.tell(message, undefined);
-    if (lane.hasRoomInMemory) {
-      message.state = "queued";
-      return lane.push(message);
-    }
-    lane.store(message);
-    message.payload = none;
-    message.state = "stored";
-    if (message.waits !== "nothing") lane.parked.set(message.sequenceNumber, message);
+    this.#ledger.committed(message);
   }
 
   refused(message: Outgoing, error: IotError): void {
-    message.state = "settled";
-    this.#ledger.count(-1, -message.bytes);
-    this.#ledger.tell(message, error);
+    this.#ledger.refused(message, error);
   }
 
   committedAll(): void {
+    this.#ledger.flight.trim();
     this.#ledger.letIn();
     this.pump(this.#settings.clock.nowMs());
   }
@@ -289,7 +285,7 @@ export class Telemetry implements StoreHost {
     ledger.each((message) => {
       if (!isDurable) ledger.drop(message, closed(callOf(message.waits)), "closed");
       // Those that are being written are told when they are.
-      else if (message.state !== "storing" || message.waits === "acknowledged") {
+      else if (message.isCommitted || message.waits === "acknowledged") {
         ledger.tell(message, closed(callOf(message.waits)));
       }
     });

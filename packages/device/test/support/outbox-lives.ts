@@ -2,6 +2,7 @@ import type { LogFileSystem } from "@hubwire/log";
 import type { CrashMode, SeededRandom } from "@hubwire/testkit";
 import type { DeviceClient, Priority } from "@hubwire/device";
 import type { HubConnection } from "./fake-hub.ts";
+import type { HubScript } from "./script.ts";
 import { OutboxWorld } from "./outbox-world.ts";
 import { Outcome } from "./world.ts";
 
@@ -36,6 +37,8 @@ export class OutboxLives {
   readonly #received: string[] = [];
   #client: DeviceClient | undefined;
   readonly #faultChance: number;
+  /** Only while it works is the disk slow. */
+  #isWorking = false;
   /** Take the disk's faults back. */
   #heal: (() => void)[] = [];
 
@@ -43,7 +46,9 @@ export class OutboxLives {
   constructor(random: SeededRandom, faultChance = 0) {
     this.#random = random;
     this.#faultChance = faultChance;
-    this.world = new OutboxWorld({
+    // A slow disk lets the hub acknowledge what is not committed yet.
+    const slowMs = random.pick([0, 0, 30, 2_000]);
+    const script: HubScript = {
       onEffect: (effect, connection) => {
         if (effect.type !== "message") return undefined;
         const { packetId, chunk, payloadStart, payloadEnd } = effect;
@@ -51,6 +56,13 @@ export class OutboxLives {
         this.#unacknowledged.push({ connection, packetId, text });
         this.#received.push(text);
         return "taken";
+      },
+    };
+    this.world = new OutboxWorld(script, {
+      schedule: (complete) => {
+        const { clock } = this.world;
+        if (slowMs === 0 || !this.#isWorking) clock.endOfTurn(complete);
+        else clock.at(clock.nowMs() + random.int(slowMs), complete);
       },
     });
   }
@@ -112,6 +124,7 @@ export class OutboxLives {
   async work(steps: number): Promise<void> {
     const random = this.#random;
     const { world } = this;
+    this.#isWorking = true;
     for (let step = 0; step < steps && !world.disk.isHalted; step++) {
       for (let count = random.int(5); count > 0; count--) this.#give();
       if (random.chance(0.6)) this.#acknowledge(random.int(6));
@@ -123,6 +136,7 @@ export class OutboxLives {
   }
 
   die(mode: CrashMode | "kill", seed = 0): void {
+    this.#isWorking = false;
     this.world.kill(mode === "kill" ? undefined : mode, seed);
     this.#unacknowledged.length = 0;
     this.#client = undefined;
