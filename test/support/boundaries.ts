@@ -42,6 +42,8 @@ export const rules: Record<string, Rule> = {
       "@hubwire/transport",
       "@hubwire/log",
       "hono",
+      "rhea",
+      "ws",
       "pino",
       "prom-client",
     ],
@@ -50,8 +52,9 @@ export const rules: Record<string, Rule> = {
   websocket: { may: ["node:", "@hubwire/protocol", "@hubwire/transport", "ws"] },
   pkcs11: { may: ["node:", "@hubwire/protocol", "@hubwire/device", "pkcs11js"] },
   keychain: { may: ["node:", "@hubwire/protocol"], lazily: ["@napi-rs/keyring"] },
+  service: { may: ["node:", "@hubwire/protocol", "rhea"] },
   cli: {
-    may: ["node:", "@hubwire/protocol", "commander"],
+    may: ["node:", "@hubwire/protocol", "@hubwire/service", "commander"],
     lazily: ["@hubwire/hub", "@hubwire/device"],
   },
 };
