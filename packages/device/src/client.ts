@@ -211,15 +211,17 @@ export class DeviceClient implements AsyncDisposable {
   }
 
   /**
-   * Sends a device-to-cloud message; messages leave in the order of the calls. Bytes and text go as they are, any other
-   * value as JSON.
+   * Sends a device-to-cloud message; messages of one priority leave in the order of the calls. Bytes and text go as they are,
+   * any other value as JSON.
    *
    * QoS 1 (default): resolves when the hub acknowledged, and the message is sent again on the next connection when a
    * connection breaks before that; the hub may then store it twice. QoS 0: resolves when the message was given to the
    * socket; while there is no connection it waits for one.
    * @throws IotError `device.queue_full`, `device.budget_spent`, `device.message_too_large`, `call.timeout`, `call.aborted`, `client.closed`,
-   *   `argument.invalid`, `topic.*`; `device.connection_lost` for QoS 0 only. After `call.timeout` and `call.aborted` the
-   *   message is not sent any more, but the hub may have it already.
+   *   `argument.invalid`, `topic.*`, `device.dropped_*`; `device.connection_lost` for QoS 0 only; with a durable outbox
+   *   `device.outbox_disk_full`, `device.outbox_unavailable`. After an error the message is not sent any more, but the hub may
+   *   have it already. One exception: what a durable outbox has accepted is sent after `call.timeout`, `call.aborted` and
+   *   `client.closed` too; the message says so, and `ttlMs` is the way to limit it.
    */
   sendTelemetry(body: TelemetryBody, options?: TelemetryOptions): Promise<void> {
     if (this.#closePromise !== undefined) return Promise.reject(this.#gone("sendTelemetry"));
