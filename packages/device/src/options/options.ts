@@ -132,7 +132,10 @@ export type DeviceOptions = {
    * several roots, with `mode: "report"` first.
    */
   pins?: PinOptions;
-  /** Whether `connect()` waits for the first connection, true. False gives a client that connects in the background. */
+  /**
+   * Whether `connect()` waits for the first connection, true. False gives a client at once that connects in the background by
+   * the rules of `retry` and takes calls meanwhile; `connectTimeoutMs` and `failFast` have no effect then.
+   */
   waitForConnection?: boolean;
   /** How long `connect()` tries in all, 60000. */
   connectTimeoutMs?: number;
@@ -140,7 +143,9 @@ export type DeviceOptions = {
   attemptTimeoutMs?: number;
   /**
    * Whether `connect()` rejects at the first failure that does not heal by itself (wrong key, unknown host name, untrusted
-   * certificate), true. Once connected, a client always keeps trying.
+   * certificate), true. False keeps trying until `connectTimeoutMs`, for a device whose registration or clock may still be put
+   * right. No effect with `waitForConnection: false`, and none once connected: then `retry` decides. What another credential
+   * or the provisioning service may heal is tried before it counts as a failure.
    */
   failFast?: boolean;
   /** How long calls wait that bring no `timeoutMs` of their own, 60000. */

@@ -77,7 +77,9 @@ test.each(rows)("status names it: $name", async ({ name, status }) => {
   await world.clock.settle();
   // Not what the beginning of the fault did to the connection in use.
   named.clear();
-  const outcomes = [client.sendTelemetry("a"), client.getTwin()].map((call) => new Outcome(call));
+  const outcomes = [client.sendTelemetry("a"), client.getTwin()].map(
+    (call) => new Outcome<unknown>(call),
+  );
   await world.clock.advance(120_000);
   expect(outcomes.every(({ isSettled }) => isSettled)).toBe(true);
   expect([...named]).toEqual(status);
