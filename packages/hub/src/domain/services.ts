@@ -165,6 +165,89 @@ export interface ServiceC2d {
   count(deviceId: string): Promise<number>;
 }
 
+/** What became of a cloud-to-device message whose sender asked to be told. */
+export type FeedbackRecord = {
+  originalMessageId: string;
+  deviceId: string;
+  deviceGenerationId: string;
+  /** When it happened, wall clock ms. */
+  enqueuedAtMs: number;
+  statusCode: "Success" | "Expired" | "DeliveryCountExceeded" | "Rejected" | "Purged";
+};
+
+/** One feedback message, locked for whoever received it. */
+export type FeedbackBatch = {
+  lockToken: string;
+  sequence: number;
+  /** When the batch was made, wall clock ms. */
+  enqueuedAtMs: number;
+  deliveryCount: number;
+  records: readonly FeedbackRecord[];
+};
+
+/** Feedback as back ends take it, over AMQP or HTTP. A batch that nobody completes comes again when its lock ends. */
+export interface Feedback {
+  /** Locks the oldest batch that is ready; undefined when there is none. */
+  receive(): Promise<FeedbackBatch | undefined>;
+  /** Ends the batch for good. `ok` is false when the lock is no longer held. */
+  complete(lockToken: string): Promise<{ ok: boolean }>;
+  /** Gives the batch back at once. */
+  abandon(lockToken: string): Promise<{ ok: boolean }>;
+}
+
+/** One page of a query's result. */
+export type QueryPage = {
+  /** What `x-ms-item-type` says. */
+  itemType: "Twin" | "Raw" | "DeviceJob";
+  items: readonly unknown[];
+  /** Undefined on the last page. */
+  continuation: string | undefined;
+};
+
+export interface Query {
+  /** @throws IotError with a face on HTTP when the text, the page size or the continuation cannot be used */
+  run(
+    query: { text: string },
+    page: { pageSize: number | undefined; continuation: string | undefined },
+  ): Promise<QueryPage>;
+}
+
+/** The import modes of the registry's bulk operation, in lower case. */
+export type BulkMode =
+  | "create"
+  | "update"
+  | "updateifmatchetag"
+  | "createorupdate"
+  | "createorupdateifmatchetag"
+  | "delete"
+  | "deleteifmatchetag"
+  | "updatetwin"
+  | "updatetwinifmatchetag";
+
+export type BulkItem = {
+  mode: BulkMode;
+  /** The mode as the caller wrote it, for the report. */
+  operation: string;
+  write: IdentityWrite;
+  etag: string | undefined;
+  twinEtag: string | undefined;
+  /** `{ tags, properties: { desired } }`, or undefined when the caller gave neither. */
+  twin: Record<string, unknown> | undefined;
+};
+
+/** What became of an item: an error means that nothing was done, a warning that the device is registered without its twin. */
+export type BulkProblem = {
+  ref: IdentityRef;
+  operation: string;
+  kind: "error" | "warning";
+  error: unknown;
+};
+
+export interface BulkRegistry {
+  /** Every item for itself, in the order given for one device. Rejects only when nothing was begun. */
+  run(items: readonly BulkItem[]): Promise<readonly BulkProblem[]>;
+}
+
 /** A telemetry message as a back end reads it. */
 export type TelemetryEvent = {
   partition: number;
@@ -223,8 +306,16 @@ export type Admission = {
 /** Decides who may come in. Every refusal is an `IotError` whose code names the exact check (catalogue group `auth.*`). */
 export interface Authenticator {
   authenticateDevice(attempt: ConnectAttempt): Promise<Admission>;
-  /** Service REST: checks the `Authorization` header against a policy permission. */
-  authorizeService(authorization: string | undefined, permission: ServicePermission): Promise<void>;
+  /**
+   * Service REST: checks the `Authorization` header against a policy permission. A token may be for less than the hub:
+   * it then covers only requests whose path begins with its resource.
+   * @param path decoded segments of the request, such as ["devices", "d"]; without it only the whole hub will do
+   */
+  authorizeService(
+    authorization: string | undefined,
+    permission: ServicePermission,
+    path?: readonly string[],
+  ): Promise<void>;
 }
 
 export type ServicePermission =

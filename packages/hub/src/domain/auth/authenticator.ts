@@ -73,8 +73,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   }
   return {
     authenticateDevice: (attempt) => authenticateDevice(attempt, checked),
-    authorizeService: async (authorization, permission) =>
-      authorizeService(authorization, permission, checked),
+    authorizeService: async (authorization, permission, path = []) =>
+      authorizeService(authorization, permission, path, checked),
   };
 }
 
@@ -212,6 +212,7 @@ function checkToken(
 function authorizeService(
   authorization: string | undefined,
   permission: ServicePermission,
+  path: readonly string[],
   options: Checked,
 ): void {
   if (authorization === undefined || authorization === "") {
@@ -221,7 +222,11 @@ function authorizeService(
   const policy = requirePolicy(token, options.policies, permission);
   const anyHost = [token.resource.split("/")[0] ?? ""];
   const hostNames = options.hostNames.length === 0 ? anyHost : options.hostNames;
-  requireScope(token, sasCoversHub(token, hostNames), hostNames[0] ?? "this hub");
+  requireScope(
+    token,
+    sasCoversHub(token, hostNames, path),
+    [hostNames[0] ?? "this hub", ...path].join("/"),
+  );
   requireSignature(token, policy, `policy ${policy.name}`);
   requireUnexpired(token, options.clock.wallMs(), options.clockToleranceS);
 }
