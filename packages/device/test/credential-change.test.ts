@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { expect, test } from "vitest";
 import type {
   Credential,
@@ -145,6 +146,9 @@ test.each([
 test("a new credential on trial that the hub refuses costs nothing: the old connection goes on", async () => {
   const world = new RotationWorld();
   world.bad.add("new");
+  let connections = 0;
+  const onConnected = (): number => (connections += 1);
+  subscribe("hubwire:device:connected", onConnected);
   const client = await world.start();
   const load = new Load(world, client);
   await world.clock.advance(5_000);
@@ -162,6 +166,8 @@ test("a new credential on trial that the hub refuses costs nothing: the old conn
   });
   expect(world.secrets.outcomes).toEqual(["old: accepted", "new: device.refused_not_authorized"]);
   expect(client.stats()).toMatchObject({ connects: 1, renewals: 0 });
+  unsubscribe("hubwire:device:connected", onConnected);
+  expect(connections).toBe(1);
 });
 
 test("a new credential taken for good that the hub refuses: the old one is back at once", async () => {

@@ -18,6 +18,8 @@ export class StatusNews {
   /** Whether a connection stands, or stood until its renewal. */
   #state: DeviceStatus["state"] = "connecting";
   #noted: IotError | undefined;
+  /** Of the latest connection: the same object as long as it is the same connection. */
+  #since: Date | undefined;
 
   constructor(stats: Counters) {
     this.#stats = stats;
@@ -54,8 +56,8 @@ export class StatusNews {
     before: DeviceStatus["state"],
     endpoint: Endpoint,
   ): void {
-    if (before === "connected") {
-      // The same connection; something else was noted about it.
+    if (before === "connected" || status.since === this.#since) {
+      // The same connection; something else was noted about it, or what should have replaced it was refused.
       if (status.cause !== undefined && status.cause !== this.#noted) {
         this.#noted = status.cause;
         this.#error(status.cause);
@@ -63,6 +65,7 @@ export class StatusNews {
       return;
     }
     this.#noted = undefined;
+    this.#since = status.since;
     // Provisioning may have given the device another hub, or another name.
     this.#stats.device = deviceRef(endpoint);
     if (!channels.connected.hasSubscribers) return;
