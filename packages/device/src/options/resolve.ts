@@ -1,4 +1,3 @@
-import { arch, platform } from "node:process";
 import { formatMqttUsername } from "@hubwire/protocol";
 import { systemClock } from "@hubwire/transport";
 import type { Dial } from "@hubwire/transport";
@@ -24,7 +23,7 @@ import type { ConnectOptions, DeviceOptions } from "./options.ts";
 import type { Settings } from "./settings.ts";
 
 /** What the hub may show as this device's software. */
-export const clientType = `hubwire-device/${version} (node ${process.versions.node}; ${platform} ${arch})`;
+export const clientType = `hubwire-device/${version} (node ${process.versions.node}; ${process.platform} ${process.arch})`;
 
 /**
  * Checks the options and fills in what was left out.
