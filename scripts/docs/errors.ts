@@ -6,6 +6,11 @@ const groups: Readonly<Record<string, string>> = {
   connection_string:
     "A connection string that cannot be used. Messages never show the secret in it.",
   sas: "Making and reading shared access signatures.",
+  secret: "Places where a secret lives. Messages name the place and never the secret.",
+  certificate: "Having the hub issue a certificate, and keeping it (preview).",
+  provisioning:
+    "The Device Provisioning Service, seen from the device: what it answered, or that it did not.",
+  pkcs11: "Keys in a PKCS#11 token.",
   auth: "Why the hub did not let somebody in: one code for each check. Azure tells the device none of this; the hub's log does.",
   transport: "The network and TLS, seen from the side that connects.",
   mqtt: "What ends an MQTT connection; the remedy cites the rule of MQTT 3.1.1.",

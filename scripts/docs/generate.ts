@@ -6,12 +6,14 @@ import { renderCompatibility } from "./compatibility.ts";
 import { readTests } from "./compatibility/evidence.ts";
 import { renderErrors } from "./errors.ts";
 import { renderFaults } from "./faults.ts";
+import { renderOptions } from "./options.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
 export const generatedPages = [
   { file: "docs/errors.md", render: renderErrors },
   { file: "docs/faults.md", render: renderFaults },
+  { file: "docs/options.md", render: renderOptions },
   { file: "docs/compatibility.md", render: () => renderCompatibility(readTests()) },
 ];
 

@@ -10,6 +10,7 @@ export type Pem = string | Uint8Array;
 export type CertificateText = {
   /** The leaf; may already be followed by its intermediates. */
   cert: Pem;
+  /** Its private key. */
   key: Pem;
   /** Intermediates, nearest to the leaf first. */
   chain?: Pem;
@@ -33,6 +34,7 @@ export type CertificateText = {
 export type CertificateFiles = {
   /** The leaf; may already be followed by its intermediates. */
   certFile: string;
+  /** Its private key. */
   keyFile: string;
   /** Intermediates, nearest to the leaf first. */
   chainFile?: string;
@@ -72,7 +74,10 @@ export type SingleProof =
        */
       refresh?: () => string | Promise<string>;
     }
-  | { certificate: ClientCertificate }
+  | {
+      /** X.509, as text or as files that are watched. */
+      certificate: ClientCertificate;
+    }
   | {
       /** HMAC-SHA256 in a hardware module: the key never enters this process. */
       sign: Sign;
@@ -84,6 +89,7 @@ export type SingleProof =
 
 /** One proof in use and one to change to: each of any kind. */
 export type RotatingProof = {
+  /** The one in use. */
   current: SingleProof;
   /**
    * Tried as soon as `current` has connected, or was refused. When the hub takes it, it is used from then on; when the hub
@@ -100,7 +106,9 @@ export type Proof = SingleProof | RotatingProof;
 export type Credentials = {
   /** The hub's name, such as `myhub.azure-devices.net`; also what tokens and the user name carry. */
   hostName: string;
+  /** As it was registered; upper and lower case differ. */
   deviceId: string;
+  /** For a module of that device. */
   moduleId?: string;
   /** Dial this host instead; user name and tokens keep naming `hostName`. */
   gatewayHostName?: string;

@@ -24,6 +24,7 @@ export type Identification =
       provisioning?: never;
     }
   | {
+      /** Hub, device and one proof, each by itself; the way to everything but a key, a token and PEM text. */
       credentials: Credentials;
       connectionString?: never;
       certificate?: never;
@@ -90,7 +91,10 @@ export type DeviceOptions = {
    * `reconnectNow()` is called, and (within a second) when the computer's network addresses changed or its clock jumped.
    */
   retry?: RetryOptions;
-  /** "max_inflight_messages", 20, 1 to 1000: QoS 1 messages sent and not yet acknowledged. */
+  /**
+   * "max_inflight_messages", 20, 1 to 1000: QoS 1 messages sent and not yet acknowledged. The guide recommends 10 to 20; more
+   * is faster over a long way, and is more to send again after a cut.
+   */
   maxInflight?: number;
   /**
    * "retry_interval", 30000, 1000 to 600000. MQTT 3.1.1 sends again only after a reconnect [MQTT-4.4.0-1], so a connection
@@ -103,13 +107,19 @@ export type DeviceOptions = {
    */
   qos?: 0 | 1;
 
-  /** The `api-version` in the user name, 2021-04-12. */
+  /** The `api-version` in the user name, 2021-04-12 as in the guide. Only what is in preview needs another. */
   apiVersion?: string;
-  /** The device's model (DTMI) for IoT Plug and Play. */
+  /** The device's model (DTMI) for IoT Plug and Play, none; announced in the user name. */
   modelId?: string;
-  /** How long tokens made from a key are good, 3600 seconds, at least 10. */
+  /**
+   * How long tokens made from a key are good, 3600 seconds, at least 10. A token that was stolen works until its end; each
+   * new one costs one reconnect, in which nothing is lost.
+   */
   tokenLifetimeS?: number;
-  /** How long before its end a token is replaced; a seventh of its lifetime. */
+  /**
+   * How long before its end a token is replaced; a seventh of its lifetime, so that there is time for more than one attempt
+   * while the old one is still good.
+   */
   tokenRenewBeforeS?: number;
 
   /**
@@ -137,9 +147,12 @@ export type DeviceOptions = {
    * the rules of `retry` and takes calls meanwhile; `connectTimeoutMs` and `failFast` have no effect then.
    */
   waitForConnection?: boolean;
-  /** How long `connect()` tries in all, 60000. */
+  /** How long `connect()` tries in all, 60000: time for three attempts that get no answer. */
   connectTimeoutMs?: number;
-  /** How long one attempt may take from the first byte to CONNACK, 20000. */
+  /**
+   * How long one attempt may take from the first byte to CONNACK, 20000: a TLS handshake over a slow radio link takes seconds,
+   * a server that accepts and says nothing would take for ever.
+   */
   attemptTimeoutMs?: number;
   /**
    * Whether `connect()` rejects at the first failure that does not heal by itself (wrong key, unknown host name, untrusted
@@ -148,11 +161,14 @@ export type DeviceOptions = {
    * or the provisioning service may heal is tried before it counts as a failure.
    */
   failFast?: boolean;
-  /** How long calls wait that bring no `timeoutMs` of their own, 60000. */
+  /** How long calls wait that bring no `timeoutMs` of their own, 60000: time for a reconnect in between. */
   callTimeoutMs?: number;
-  /** Telemetry that may wait to be sent from memory, in messages, 10000. */
+  /**
+   * Telemetry that may wait to be sent from memory, in messages, 10000: a long outage must not fill the memory. What happens
+   * beyond it is `outbox.whenFull`.
+   */
   queueMessagesMax?: number;
-  /** Telemetry that may wait to be sent from memory, in bytes of body and topic, 32 MiB. */
+  /** The same in bytes of body and topic, 32 MiB; whichever is reached first counts. */
   queueBytesMax?: number;
   /**
    * Where telemetry waits that cannot be sent yet: in memory (default), or on disk, where it survives a restart, a crash and a

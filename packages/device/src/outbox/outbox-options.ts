@@ -25,7 +25,10 @@ export type OutboxBounds = {
   messagesMax?: number;
   /** Their bytes: body and topic in memory (32 MiB); on disk what they take there (256 MiB). */
   bytesMax?: number;
-  /** "refuse". */
+  /**
+   * "refuse": the new message is refused with `device.queue_full`, and nothing accepted is lost. "drop-oldest" keeps the newest
+   * messages, "drop-newest" the first ones, "drop-lowest-priority" the most urgent ones.
+   */
   whenFull?: WhenFull;
   /** Called with every accepted message that is given up; they are counted in `stats().dropped` too. */
   onDropped?: (message: DroppedMessage) => void;
