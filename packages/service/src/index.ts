@@ -1,1 +1,12 @@
-export {};
+export { createServiceClient } from "./client.ts";
+export type { ServiceClient, ServiceClientOptions } from "./client.ts";
+export type { Credentials } from "./credentials.ts";
+export { Refusal } from "./refusal.ts";
+export { signWithKey } from "./sign.ts";
+export type { FetchAnswer, FetchInit, FetchLike } from "./rest/fetch-like.ts";
+export type { HttpFeedback, HttpFeedbackBatch } from "./rest/feedback.ts";
+export type { Identities, IfMatch, Modules } from "./rest/identities.ts";
+export type { QueryItemType, QueryOptions, QueryPage, QueryResult } from "./rest/query.ts";
+export type { RetryOptions } from "./rest/retry.ts";
+export type { MethodCall, Methods, Twins } from "./rest/twins.ts";
+export type * from "./types.ts";
