@@ -1,191 +1,115 @@
-import { connect } from "@hubwire/device";
-import type { DeviceClient } from "@hubwire/device";
-import { IotError } from "@hubwire/protocol";
-import { seededRandom } from "@hubwire/testkit";
-import { VirtualClock } from "@hubwire/transport";
-import type { ByteStream, StreamHandler } from "@hubwire/transport";
 import { expect, test } from "vitest";
+import { resolverMs } from "./herd-hub.ts";
+import { noFailures, slowPace, usualPace } from "./herd-rates.ts";
+import { herd } from "./herd-world.ts";
+import type { HerdBug, HerdResult, HerdScenario } from "./herd-world.ts";
 
-const devices = process.env["HUBWIRE_LONG"] === "1" ? 10_000 : 500;
-/** Of all devices, in the worst second: with few devices chance weighs more. */
-const peakShare = devices === 10_000 ? 0.15 : 0.2;
-/** While nobody is there to be harmed: a refused connection costs a hub nothing, and its network little. */
-const awayPeakShare = 0.4;
+const long = process.env["HUBWIRE_LONG"] === "1";
+const devices = long ? 10_000 : 500;
 const seed = Number(process.env["HUBWIRE_SEED"] ?? 1);
 
-const connack = (returnCode: number): Uint8Array => Uint8Array.of(0x20, 2, 0, returnCode);
+/** The first wait is at most 10 s, later ones at most 30 s; whoever fails just before the hub is back waits that long. */
+const firstWaitMs = 10_000;
+const waitMs = 30_000;
+const attemptTimeoutS = 20;
+const usual = { absence: "refused", overflow: "connack 3", sharePerSecond: Infinity } as const;
 
-/** As much of a hub as a herd needs: it counts who knocks, and answers CONNECT. */
-class Gate {
-  readonly clock = new VirtualClock({ wallMs: Date.UTC(2026, 0, 1) });
-  /** When somebody dialled, milliseconds since the hub went away. */
-  readonly knocks: number[] = [];
-  readonly knocksInVain: number[] = [];
-  /** When somebody got in. */
-  readonly entries: number[] = [];
-  #streams = new Set<GateStream>();
-  #goneAtMs = 0;
-  #backAtMs = 0;
-  /** Connections it lets in per second; the others get CONNACK 3. */
-  #perSecond: number;
-  #thisSecond = { second: -1, count: 0 };
-
-  constructor(perSecond: number) {
-    this.#perSecond = perSecond;
-  }
-
-  readonly open = (): Promise<ByteStream> => {
-    const isAway = this.clock.nowMs() < this.#backAtMs;
-    (isAway ? this.knocksInVain : this.knocks).push(this.#sinceMs);
-    if (isAway) {
-      return Promise.reject(new IotError("transport.refused", "the hub is away"));
-    }
-    const stream = new GateStream(this.clock, () => this.#answer());
-    this.#streams.add(stream);
-    return Promise.resolve(stream);
-  };
-
-  /** All connections end in the same moment. */
-  restart(awayMs: number): void {
-    this.#goneAtMs = this.clock.nowMs();
-    this.#backAtMs = this.#goneAtMs + awayMs;
-    this.knocks.length = 0;
-    this.entries.length = 0;
-    const streams = this.#streams;
-    this.#streams = new Set();
-    for (const stream of streams) stream.destroy();
-  }
-
-  get #sinceMs(): number {
-    return this.clock.nowMs() - this.#goneAtMs;
-  }
-
-  #answer(): Uint8Array {
-    const second = Math.floor(this.clock.nowMs() / 1_000);
-    if (second !== this.#thisSecond.second) this.#thisSecond = { second, count: 0 };
-    // Before the restart everybody is welcome at once.
-    if (this.#goneAtMs > 0 && ++this.#thisSecond.count > this.#perSecond) return connack(3);
-    this.entries.push(this.#sinceMs);
-    return connack(0);
-  }
-}
-
-/** A stream whose other end answers CONNECT and PINGREQ, and takes everything else. */
-class GateStream implements ByteStream {
-  readonly peer = {
-    address: "herd",
-    certificate: undefined,
-    tlsVersion: undefined,
-    serverName: undefined,
-  };
-  readonly bufferedBytes = 0;
-  readonly #clock: VirtualClock;
-  readonly #answer: () => Uint8Array;
-  #handler: StreamHandler | undefined;
-  #closed = false;
-
-  constructor(clock: VirtualClock, answer: () => Uint8Array) {
-    this.#clock = clock;
-    this.#answer = answer;
-  }
-
-  start(handler: StreamHandler): void {
-    this.#handler = handler;
-  }
-
-  write(bytes: Uint8Array): boolean {
-    const type = (bytes[0] ?? 0) >> 4;
-    if (type === 1) this.#say(this.#answer());
-    if (type === 12) this.#say(Uint8Array.of(0xd0, 0));
-    return true;
-  }
-
-  #say(bytes: Uint8Array): void {
-    this.#clock.endOfTurn(() => {
-      if (!this.#closed) this.#handler?.onBytes(bytes);
-    });
-  }
-
-  pause(): void {}
-  resume(): void {}
-
-  end(): void {
-    this.destroy();
-  }
-
-  destroy(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#clock.endOfTurn(() => this.#handler?.onClosed(undefined));
-  }
-}
-
-/** The most in any second, wherever it begins. */
-function peakPerSecond(momentsMs: readonly number[]): number {
-  const sorted = momentsMs.toSorted((a, b) => a - b);
-  let peak = 0;
-  let from = 0;
-  for (const [to, atMs] of sorted.entries()) {
-    while (atMs - (sorted[from] ?? 0) >= 1_000) from += 1;
-    peak = Math.max(peak, to - from + 1);
-  }
-  return peak;
-}
-
-test.each([
-  { away: "for a moment", awayMs: 0, perSecond: Infinity, backMs: 10_000 },
-  { away: "for 20 s", awayMs: 20_000, perSecond: Infinity, backMs: 50_000 },
+const scenarios: HerdScenario[] = [
   {
-    away: "for five minutes",
-    awayMs: 300_000,
-    perSecond: Infinity,
-
-    backMs: 330_000,
-  },
-  {
-    away: "for a moment, and then lets in one in fifty per second",
+    ...usual,
+    name: "is back at once",
     awayMs: 0,
-    perSecond: devices / 50,
-
-    backMs: 300_000,
+    pace: noFailures,
+    allBackMs: firstWaitMs,
   },
-])(
-  `${devices} devices lose a hub that is away $away: at most ${peakShare * 100} % of them knock in any second, and all are back in time`,
-  { timeout: 300_000 },
-  async ({ awayMs, perSecond, backMs, away }) => {
-    const gate = new Gate(perSecond);
-    const { clock } = gate;
-    const random = seededRandom(seed);
-    const clients: DeviceClient[] = [];
-    for (let i = 0; i < devices; i++) {
-      clients.push(
-        await connect({
-          credentials: { hostName: "hub", deviceId: `d${i}`, sharedAccessKey: "MDEyMzQ1Njc4OQ==" },
-          waitForConnection: false,
-          clock,
-          random: () => random.next(),
-          openStream: gate.open,
-          keepAliveS: 1_177,
-          tokenLifetimeS: 86_400,
-        }),
-      );
-    }
-    await clock.advance(61_000);
-    expect(gate.entries).toHaveLength(devices);
-    gate.restart(awayMs);
-    await clock.runUntil(() => gate.entries.length === devices, {
-      withinMs: backMs,
-      eventsMax: 1e8,
-    });
-    const peak = peakPerSecond(gate.knocks);
-    const awayPeak = peakPerSecond(gate.knocksInVain);
-    const lastMs = Math.max(...gate.entries);
-    process.stdout.write(
-      `herd of ${devices}, hub away ${away} (seed ${seed}): ${gate.knocksInVain.length} attempts in vain, at most ${awayPeak}/s, then ${gate.knocks.length} attempts, at most ${peak}/s; last back after ${(lastMs / 1_000).toFixed(1)} s\n`,
-    );
-    expect(peak).toBeLessThanOrEqual(devices * peakShare);
-    expect(awayPeak).toBeLessThanOrEqual(devices * awayPeakShare);
-    for (const client of clients) void client.close({ timeoutMs: 0 });
-    await clock.settle();
+  {
+    ...usual,
+    name: "is away for 20 s",
+    awayMs: 20_000,
+    pace: usualPace(0),
+    allBackMs: 20_000 + waitMs,
+  },
+  {
+    ...usual,
+    name: "is away for five minutes",
+    awayMs: 300_000,
+    pace: usualPace(0),
+    allBackMs: 300_000 + waitMs,
+  },
+  {
+    ...usual,
+    name: "cannot be resolved for a minute",
+    absence: "dns",
+    awayMs: 60_000,
+    pace: usualPace(resolverMs / 1_000),
+    allBackMs: 60_000 + resolverMs + waitMs,
+  },
+  {
+    ...usual,
+    name: "is back at once, lets in one in fifty per second and answers the others CONNACK 3",
+    awayMs: 0,
+    sharePerSecond: 1 / 50,
+    pace: slowPace,
+    // Four refusals at the slow pace: 10 + 16 + 32 + 64 + 120 s.
+    allBackMs: 242_000,
+  },
+  {
+    ...usual,
+    name: "is back at once, lets in one in fifty per second and says nothing to the others",
+    awayMs: 0,
+    sharePerSecond: 1 / 50,
+    overflow: "silence",
+    pace: usualPace(attemptTimeoutS),
+    // Five attempts of 20 s without an answer, and the waits before and after: 10 + 4 + 8 + 16 + 30 + 30 s.
+    allBackMs: 198_000,
+  },
+];
+
+test.each(scenarios)(
+  `${devices} devices lose a hub that $name: attempts per second keep to what the waits promise, and all are back in time`,
+  { timeout: 600_000 },
+  async (scenario) => {
+    const result = await herd(scenario, { devices, seed });
+    process.stdout.write(report(scenario, result));
+    expect(result.violations, `seed ${seed}`).toEqual([]);
   },
 );
+
+const bugs: (HerdBug & { scenario: string })[] = [
+  { name: "no jitter", scenario: "is back at once", random: () => 0.5 },
+  {
+    name: "no back-off",
+    scenario: "is away for 20 s",
+    retry: { minMs: 1_000, maxMs: 1_000, spreadMs: 0 },
+  },
+  {
+    name: "the first wait is short for everybody",
+    scenario: "is back at once",
+    retry: { spreadMs: 0 },
+  },
+  { name: "giving up", scenario: "is away for 20 s", retry: { attemptsMax: 3 } },
+  { name: "waits that grow too long", scenario: "is away for 20 s", retry: { maxMs: 300_000 } },
+];
+
+test.each(bugs)("a planted bug is found: $name", async (bug) => {
+  const scenario = scenarios.find(({ name }) => name === bug.scenario) as HerdScenario;
+  const { violations } = await herd(scenario, { devices: 500, seed, bug });
+  expect(violations.length, `seed ${seed}`).toBeGreaterThan(0);
+  process.stdout.write(`${bug.name}: ${violations[0]}\n`);
+});
+
+/** Attempts per second, one number per second for a minute, then the most per second of every half minute. */
+function report({ name }: HerdScenario, result: HerdResult): string {
+  const { attemptsPerSecond, peak, peakMax, lastBackMs } = result;
+  const later: string[] = [];
+  for (let second = 60; second < attemptsPerSecond.length; second += 30) {
+    later.push(`≤ ${Math.max(...attemptsPerSecond.slice(second, second + 30))}/s`);
+  }
+  const total = attemptsPerSecond.reduce((sum, count) => sum + count, 0);
+  const last = lastBackMs === undefined ? "never" : `${(lastBackMs / 1_000).toFixed(1)} s`;
+  const share = ((peak / devices) * 100).toFixed(1);
+  return (
+    `herd of ${devices} (seed ${seed}), the hub ${name}: ${total} attempts, at most ${peak} in a second (${share} %; bound ${peakMax}), last back after ${last}\n` +
+    `  per second: ${attemptsPerSecond.slice(0, 60).join(" ")}${later.length === 0 ? "" : `; then per 30 s ${later.join(", ")}`}\n`
+  );
+}
