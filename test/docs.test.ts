@@ -58,14 +58,19 @@ const evidence: Readonly<Record<string, readonly RegExp[]>> = {
   "docs/errors.md": [/^connection_string\.missing_credentials /mu],
 };
 
+const named = ["cli", "pkcs11", "websocket", "keychain"];
+
 // The pages say `npx hubwire` and import packages by name: what users have is the build.
 beforeAll(() => {
   const tsc = join(root, "node_modules", ".bin", "tsc");
-  const built = spawnSync(tsc, ["-b", "packages/cli", "packages/pkcs11", "packages/websocket"], {
+  const built = spawnSync(tsc, ["-b", ...named.map((name) => `packages/${name}`)], {
     cwd: root,
     encoding: "utf8",
   });
   expect(built.status, built.stdout).toBe(0);
+  const bundle = join(root, "scripts", "bundle.mjs");
+  const bundled = spawnSync(process.execPath, [bundle], { cwd: root, encoding: "utf8" });
+  expect(bundled.status, bundled.stderr).toBe(0);
 }, 120_000);
 
 test("links between pages lead somewhere", () => {

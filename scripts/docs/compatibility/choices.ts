@@ -39,6 +39,18 @@ export const choices: readonly Choice[] = [
     ),
   },
   {
+    point: "Whether a new key or thumbprint closes a connection made with the other one",
+    choice:
+      "No: a connection lasts as long as the credential that let it in, and is closed at once with it; one let in by a policy, while the device is registered for keys.",
+    option: undefined,
+    shown: hub.mqtt(
+      "a credential in use that is kept, %s: the connection goes on",
+      "by a thumbprint, and %s: it goes on",
+      "by a policy of the hub, and the device's keys are replaced: it goes on",
+      "re-keying a device leaves its modules alone",
+    ),
+  },
+  {
     point: "Whether CleanSession 1 deletes queued cloud-to-device messages",
     choice: "It does, as Microsoft's embedded guide says.",
     option: undefined,

@@ -182,6 +182,7 @@ export const deviceSections: readonly Section[] = [
         "Disabling, deleting or re-keying a connected device closes its connection",
         hub.mqtt(
           "a device that is %s loses its connection at once, and its module's when it is the device that goes",
+          "a credential in use that is taken away, %s: the connection is closed at once",
         ),
       ),
       differs(
