@@ -1,5 +1,6 @@
 import type { ErrorCode, MessageProperties } from "@hubwire/protocol";
 import type { PeerCertificate } from "@hubwire/transport";
+import type { CredentialMark } from "./credential-marks.ts";
 import type { PartitionInfo, TelemetryStart } from "./ports.ts";
 
 /**
@@ -55,6 +56,14 @@ export type IdentityWrite = IdentityRef & {
   managedBy: string | undefined;
 };
 
+/** @param kept credentials that still let the identity in; undefined when nothing does, for a device nor for its modules */
+export type RevocationListener = (
+  ref: IdentityRef,
+  code: ErrorCode,
+  reason: string,
+  kept: readonly CredentialMark[] | undefined,
+) => void;
+
 export interface Identities {
   find(ref: IdentityRef): Promise<Identity | undefined>;
   create(write: IdentityWrite): Promise<Identity>;
@@ -64,8 +73,8 @@ export interface Identities {
   listDevices(top: number): Promise<Identity[]>;
   listModules(deviceId: string): Promise<Identity[]>;
   statistics(): Promise<{ total: number; enabled: number; disabled: number }>;
-  /** Called after a commit that must end the identity's connection: disabled, deleted, re-keyed. */
-  onRevoked(listener: (ref: IdentityRef, code: ErrorCode, reason: string) => void): () => void;
+  /** Called after a commit that must end connections of the identity: disabled, deleted, re-keyed. */
+  onRevoked(listener: RevocationListener): () => void;
 }
 
 export type SubscriptionKind =
@@ -294,6 +303,8 @@ export type ConnectAttempt = {
 export type Admission = {
   ref: IdentityRef;
   generationId: string;
+  /** What let it in: it may stay while one of these is kept. */
+  credentials: readonly CredentialMark[];
   /** JSON text of `iothub-connection-auth-method`. */
   authMethod: string;
   /** Wall clock ms at which the hub cuts the connection (token expiry + grace); undefined with a certificate. */

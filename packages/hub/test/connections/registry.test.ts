@@ -5,16 +5,16 @@ import { expect, test } from "vitest";
 import { ConnectionRegistry } from "../../src/domain/connections/index.ts";
 import type { DeviceLink } from "../../src/domain/connections/index.ts";
 import type { DocumentStore } from "../../src/domain/ports.ts";
-import type { IdentityRef } from "../../src/domain/services.ts";
+import type { IdentityRef, RevocationListener } from "../../src/domain/services.ts";
 
 const dev1: IdentityRef = { deviceId: "dev1", moduleId: undefined };
-type Revoked = (ref: IdentityRef, code: ErrorCode, reason: string) => void;
+type Revoked = (ref: IdentityRef, code: ErrorCode, reason: string, kept?: string[]) => void;
 type Link = DeviceLink & { ends: string[] };
 
 function setUp(documents: DocumentStore = createMemoryStores({ clock: systemClock() }).documents) {
-  let revoke: Revoked = () => {};
+  let revoke: RevocationListener = () => {};
   const identities = {
-    onRevoked: (listener: Revoked) => {
+    onRevoked: (listener: RevocationListener) => {
       revoke = listener;
       return () => {};
     },
@@ -25,6 +25,7 @@ function setUp(documents: DocumentStore = createMemoryStores({ clock: systemCloc
     ref,
     generationId: "1",
     connectionId: ++ids,
+    credentials: ["mine"],
     lastActivityAtMs: 0,
     ends: [],
     isSubscribed: () => false,
@@ -43,7 +44,7 @@ function setUp(documents: DocumentStore = createMemoryStores({ clock: systemCloc
       registry.endAttempt(attempt);
     }
   };
-  const revokeNow: Revoked = (...news) => revoke(...news);
+  const revokeNow: Revoked = (ref, code, reason, kept) => revoke(ref, code, reason, kept);
   return { registry, link, open, revokeNow, documents };
 }
 

@@ -271,6 +271,7 @@ test("a device disabled while its CONNECT waits does not slip in", async () => {
     ref: dev1,
     generationId: identity!.generationId,
     connectionId: 1,
+    credentials: [],
     lastActivityAtMs: 0,
     isSubscribed: () => false,
     sendMethod() {},

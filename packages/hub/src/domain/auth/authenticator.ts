@@ -11,7 +11,7 @@ import { isShownId } from "./shown-id.ts";
 import { authMethodOf } from "./auth-method.ts";
 import { parseDeviceCas } from "./certificate-chain.ts";
 import type { DeviceCa } from "./certificate-chain.ts";
-import { requireCertificate } from "./certificates.ts";
+import { certificateMarks, requireCertificate } from "./certificates.ts";
 import type { Policy } from "./policies.ts";
 import {
   quote,
@@ -21,6 +21,8 @@ import {
   requireSignature,
   requireUnexpired,
 } from "./tokens.ts";
+import { keyMark, policyMark } from "../credential-marks.ts";
+import type { CredentialMark } from "../credential-marks.ts";
 import { identityKey } from "../services.ts";
 import type {
   Admission,
@@ -86,7 +88,8 @@ async function authenticateDevice(attempt: ConnectAttempt, options: Checked): Pr
   if (identity.authentication.type === "sas") {
     const by = checkToken(attempt, claim, identity, identity.authentication, options);
     const expiresAtMs = (by.expiresAtS + options.expiryGraceS) * 1000;
-    return { ...common, authMethod: authMethodOf(ref, by.owner), expiresAtMs, warning: undefined };
+    const authMethod = authMethodOf(ref, by.owner);
+    return { ...common, authMethod, credentials: by.credentials, expiresAtMs, warning: undefined };
   }
   if (attempt.certificate === undefined) {
     throw attempt.password === undefined || attempt.password === ""
@@ -100,6 +103,7 @@ async function authenticateDevice(attempt: ConnectAttempt, options: Checked): Pr
   return {
     ...common,
     authMethod: authMethodOf(ref, "certificate"),
+    credentials: certificateMarks(identity.authentication, attempt.certificate),
     expiresAtMs: undefined,
     warning,
   };
@@ -188,7 +192,7 @@ function checkToken(
   identity: Identity,
   keys: { primaryKey: string; secondaryKey: string },
   options: Checked,
-): { expiresAtS: number; owner: "key" | "policy" } {
+): { expiresAtS: number; owner: "key" | "policy"; credentials: CredentialMark[] } {
   const key = identityKey(claim.ref);
   if (attempt.password === undefined || attempt.password === "") {
     if (attempt.certificate !== undefined) throw wrongType(identity, "a certificate");
@@ -204,9 +208,13 @@ function checkToken(
   const policy = isPolicy ? requirePolicy(token, options.policies, "DeviceConnect") : undefined;
   const fits = sasCovers(token, target) && (policy !== undefined || namesOneIdentity(token, claim));
   requireScope(token, fits, resourceOf(claim));
-  requireSignature(token, policy ?? keys, policy === undefined ? key : `policy ${policy.name}`);
+  const owner = policy === undefined ? key : `policy ${policy.name}`;
+  const signedWith = requireSignature(token, policy ?? keys, owner);
   requireUnexpired(token, options.clock.wallMs(), options.clockToleranceS);
-  return { expiresAtS: token.expiresAtS, owner: policy === undefined ? "key" : "policy" };
+  const { expiresAtS } = token;
+  return policy === undefined
+    ? { expiresAtS, owner: "key", credentials: signedWith.map(keyMark) }
+    : { expiresAtS, owner: "policy", credentials: [policyMark] };
 }
 
 function authorizeService(

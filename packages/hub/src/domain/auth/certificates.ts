@@ -3,6 +3,8 @@ import type { PeerCertificate } from "@hubwire/transport";
 import { chainTrouble } from "./certificate-chain.ts";
 import type { DeviceCa } from "./certificate-chain.ts";
 import { isoTime, quote, sameHex } from "./tokens.ts";
+import { authorityMark, thumbprintMark } from "../credential-marks.ts";
+import type { CredentialMark } from "../credential-marks.ts";
 import { identityKey } from "../services.ts";
 import type { Identity } from "../services.ts";
 
@@ -25,6 +27,15 @@ export function requireCertificate(
   } else {
     requireChain(identityKey(identity), certificate, cas, nowMs);
   }
+}
+
+/** What of a registration this certificate, which was let in, is good for. */
+export function certificateMarks(
+  { type }: Registered,
+  { sha1Thumbprint, sha256Thumbprint }: PeerCertificate,
+): CredentialMark[] {
+  if (type !== "selfSigned") return [authorityMark];
+  return [thumbprintMark(sha1Thumbprint), thumbprintMark(sha256Thumbprint)];
 }
 
 function requireCurrent(certificate: PeerCertificate, nowMs: number): void {

@@ -52,13 +52,19 @@ export function requireScope(token: ParsedSasToken, covers: boolean, wanted: str
   );
 }
 
-/** @throws IotError `auth.token_signature` */
+/**
+ * @returns which of the keys signed: one, or both when they are the same
+ * @throws IotError `auth.token_signature`
+ */
 export function requireSignature(
   token: ParsedSasToken,
   keys: { primaryKey: string; secondaryKey: string },
   owner: string,
-): void {
-  if (verifySasSignature(token, [keys.primaryKey, keys.secondaryKey], hmacSha256Base64)) return;
+): string[] {
+  const signedWith = [keys.primaryKey, keys.secondaryKey].filter((key) =>
+    verifySasSignature(token, [key], hmacSha256Base64),
+  );
+  if (signedWith.length > 0) return signedWith;
   throw new IotError(
     "auth.token_signature",
     `The signature was made with neither the primary nor the secondary key of ${owner}`,

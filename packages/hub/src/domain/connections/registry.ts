@@ -13,7 +13,7 @@ import type {
   SubscriptionKind,
 } from "../services.ts";
 import type { DeviceLink } from "./device-link.ts";
-import { Revocations } from "./revocations.ts";
+import { mayStay, Revocations } from "./revocations.ts";
 import { SerialByKey } from "./serial.ts";
 import { PersistentSessions } from "./sessions.ts";
 
@@ -57,9 +57,11 @@ export class ConnectionRegistry implements Connections {
   constructor(options: ConnectionRegistryOptions) {
     this.#clock = options.clock;
     this.#sessions = new PersistentSessions(options.documents);
-    this.#unsubscribe = options.identities.onRevoked((ref, code, reason) => {
-      this.#revocations.add(ref, code, reason);
-      this.closeIdentity(ref, code, reason);
+    this.#unsubscribe = options.identities.onRevoked((ref, code, reason, kept) => {
+      this.#revocations.add(ref, { code, reason, kept });
+      if (kept === undefined) return this.closeIdentity(ref, code, reason);
+      const link = this.#entries.get(identityKey(ref))?.link;
+      if (link !== undefined && !mayStay(link, kept)) link.close(code, reason);
     });
   }
 
@@ -120,14 +122,15 @@ export class ConnectionRegistry implements Connections {
 
   /**
    * Makes `link` the identity's connection and finds its session. With clean=1 a stored session is deleted.
-   * @throws IotError `connection.identity_revoked` and the like when the identity was revoked during authentication,
+   * @throws IotError `connection.identity_revoked` and the like when the identity, or the credential that let it in, was revoked
+   * during authentication,
    * `connection.replaced` when a still newer CONNECT came, `store.unavailable`
    */
   async open(
     link: DeviceLink,
     options: { cleanSession: boolean; attempt: symbol },
   ): Promise<SessionOpening> {
-    this.#revocations.check(options.attempt, link.ref);
+    this.#revocations.check(options.attempt, link);
     const key = identityKey(link.ref);
     const older = this.#entries.get(key);
     this.#entries.set(key, { link, isLive: false, connectedAtMs: this.#clock.wallMs() });

@@ -1,4 +1,5 @@
 import { IotError, isCanonicalKey } from "@hubwire/protocol";
+import { marksOf } from "../credential-marks.ts";
 import type { Authentication } from "../services.ts";
 import { mintKey, type RandomBytes } from "./mint.ts";
 
@@ -50,23 +51,10 @@ export function completeAuthentication(
   };
 }
 
-const credentialsOf = (authentication: Authentication): string[] => {
-  if (authentication.type === "sas") {
-    return [authentication.primaryKey, authentication.secondaryKey];
-  }
-  if (authentication.type === "certificateAuthority") return ["certificateAuthority"];
-  const { primaryThumbprint, secondaryThumbprint } = authentication;
-  return [primaryThumbprint, secondaryThumbprint].flatMap((text) =>
-    text === undefined ? [] : [text.toUpperCase()],
-  );
-};
-
 /**
- * Whether something that let the device in before no longer does. Adding a key or swapping the two takes nothing away,
- * so a connected device may stay.
+ * Whether something that let the device in before no longer does. Adding a key or swapping the two takes nothing away.
  */
 export function losesCredential(before: Authentication, after: Authentication): boolean {
-  if (before.type !== after.type) return true;
-  const good = new Set(credentialsOf(after));
-  return credentialsOf(before).some((credential) => !good.has(credential));
+  const good = new Set(marksOf(after));
+  return marksOf(before).some((credential) => !good.has(credential));
 }

@@ -1,9 +1,16 @@
 import { IotError, isDeviceId, isModuleId, modulesPerDeviceMax } from "@hubwire/protocol";
-import type { ErrorCode } from "@hubwire/protocol";
 import type { Clock } from "@hubwire/transport";
 import type { C2dQueueStore, Document, DocumentStore } from "../ports.ts";
+import { marksOf } from "../credential-marks.ts";
+import type { CredentialMark } from "../credential-marks.ts";
 import { generationKey, identityKey } from "../services.ts";
-import type { Identities, Identity, IdentityRef, IdentityWrite } from "../services.ts";
+import type {
+  Identities,
+  Identity,
+  IdentityRef,
+  IdentityWrite,
+  RevocationListener,
+} from "../services.ts";
 import { completeAuthentication, losesCredential } from "./credentials.ts";
 import { deleteDecided, putDecided } from "./decided.ts";
 import { etagOf, firstCounter, Generations, type RandomBytes } from "./mint.ts";
@@ -27,7 +34,6 @@ export type IdentitiesOptions = {
   c2d?: C2dQueueStore;
 };
 
-type RevokedListener = (ref: IdentityRef, code: ErrorCode, reason: string) => void;
 type Found = { document: Document; record: IdentityRecord; device: IdentityRecord };
 
 /**
@@ -43,7 +49,7 @@ export class DocumentIdentities implements Identities {
   readonly #c2d: C2dQueueStore | undefined;
   readonly #generations: Generations;
   readonly #writes = new Serial(writesWaitingMax);
-  readonly #revoked = new Set<RevokedListener>();
+  readonly #revoked = new Set<RevocationListener>();
 
   constructor(options: IdentitiesOptions) {
     this.#documents = options.documents;
@@ -99,7 +105,7 @@ export class DocumentIdentities implements Identities {
         const { key, revision } = document;
         const put = await putDecided(this.#documents, "identities", key, after, revision);
         if (!put.ok) return undefined;
-        for (const { record, reason } of revoked) this.#revoke(record, reason);
+        for (const { record, reason, kept } of revoked) this.#revoke(record, reason, kept);
         return identityOf(after, write.moduleId === undefined ? after : device);
       }),
     );
@@ -148,7 +154,7 @@ export class DocumentIdentities implements Identities {
     return counts;
   }
 
-  onRevoked(listener: RevokedListener): () => void {
+  onRevoked(listener: RevocationListener): () => void {
     this.#revoked.add(listener);
     return () => this.#revoked.delete(listener);
   }
@@ -257,16 +263,23 @@ export class DocumentIdentities implements Identities {
     const isDisabled = after.status === "disabled" && before.status === "enabled";
     if (after.moduleId === undefined && isDisabled) {
       const records = [after, ...(await this.#modulesOfLife(after))];
-      return records.map((record) => ({ record, reason: "the device was disabled" }));
+      const reason = "the device was disabled";
+      return records.map((record) => ({ record, reason, kept: undefined }));
     }
     return losesCredential(before.authentication, after.authentication)
-      ? [{ record: after, reason: "its credentials were changed" }]
+      ? [
+          {
+            record: after,
+            reason: "its credentials were changed",
+            kept: marksOf(after.authentication),
+          },
+        ]
       : [];
   }
 
-  #revoke(record: IdentityRecord, reason: string): void {
+  #revoke(record: IdentityRecord, reason: string, kept?: readonly CredentialMark[]): void {
     for (const listener of this.#revoked) {
-      listener(refOf(record), "connection.identity_revoked", reason);
+      listener(refOf(record), "connection.identity_revoked", reason, kept);
     }
   }
 

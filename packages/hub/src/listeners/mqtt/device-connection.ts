@@ -36,6 +36,7 @@ export class DeviceConnection implements DeviceLink, C2dPort, TelemetrySink {
   readonly ref: IdentityRef;
   readonly generationId: string;
   readonly connectionId: number;
+  readonly credentials: Admission["credentials"];
   lastActivityAtMs: number;
   readonly subscriptions: Subscriptions;
   readonly #parts: MqttParts;
@@ -65,6 +66,7 @@ export class DeviceConnection implements DeviceLink, C2dPort, TelemetrySink {
     this.ref = admission.ref;
     this.generationId = admission.generationId;
     this.connectionId = options.connectionId;
+    this.credentials = admission.credentials;
     this.lastActivityAtMs = parts.clock.wallMs();
     this.#parts = parts;
     this.#wire = wire;
