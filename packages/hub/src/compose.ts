@@ -5,7 +5,7 @@ import type { HubConfig } from "./config.ts";
 import { createAuthenticator, ensurePolicies } from "./domain/auth/index.ts";
 import { createC2d } from "./domain/c2d/index.ts";
 import { ConnectionRegistry } from "./domain/connections/index.ts";
-import { createIdentities } from "./domain/identities/index.ts";
+import { createBulk, createIdentities } from "./domain/identities/index.ts";
 import { createMethods } from "./domain/methods/index.ts";
 import { createHubMetrics } from "./domain/observe.ts";
 import type { Logger } from "./domain/observe.ts";
@@ -55,6 +55,7 @@ export async function composeDomain(
     logger,
     c2d: c2d.service,
   });
+  const bulk = createBulk({ identities, twins });
   const methods = createMethods({ identities, connections, clock });
   const ingest = new TelemetryIngest({
     store: stores.telemetry,
@@ -70,6 +71,7 @@ export async function composeDomain(
     metrics,
     policies,
     identities,
+    bulk,
     authenticator,
     connections,
     c2d,

@@ -104,6 +104,7 @@ function listenRest(config: HubConfig, parts: Parts, port: number): Promise<Rest
     services: {
       authenticator,
       identities,
+      bulk: domain.bulk,
       twins,
       methods,
       connections,

@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { buildSasToken, IotError, parseD2cProperties } from "@hubwire/protocol";
 import { createAuthenticator, ensurePolicies } from "../../src/domain/auth/index.ts";
+import { createBulk } from "../../src/domain/identities/index.ts";
 import { silentLogger } from "../../src/domain/observe.ts";
 import type { Logger } from "../../src/domain/observe.ts";
 import type { TelemetryEvent, TelemetryReader } from "../../src/domain/services.ts";
@@ -95,6 +96,7 @@ export async function createRestWorld(overrides: Partial<RestServices> = {}) {
   const services: RestServices = {
     authenticator,
     identities: world.identities,
+    bulk: createBulk(world),
     twins: world.twins,
     methods: world.methods,
     connections: world.connections,

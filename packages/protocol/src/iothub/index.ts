@@ -17,5 +17,6 @@ export * from "./topics.ts";
 export * from "./utf8.ts";
 export * from "./error-envelope.ts";
 export * from "./hub-error-codes.ts";
+export * from "./rest-absent-routes.ts";
 export * from "./rest-match.ts";
 export * from "./rest-routes.ts";

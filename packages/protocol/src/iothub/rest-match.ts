@@ -1,28 +1,36 @@
 import { percentDecode } from "./percent.ts";
+import { absentRoutes } from "./rest-absent-routes.ts";
+import type { AbsentFeature } from "./rest-absent-routes.ts";
 import { restRoutes } from "./rest-routes.ts";
 import type { RestRoute, RestRouteName } from "./rest-routes.ts";
 
 export type RouteMatch = {
   route: RestRoute & { readonly name: RestRouteName };
   /** Decoded once, verbatim otherwise; "" where the route has no such id. */
-  params: { deviceId: string; moduleId: string };
+  params: RouteParams;
   /** Decoded query members by name as sent (no prototype); the first of a repeated name wins. */
   query: Record<string, string>;
   /** The decoded path, for the token's scope check. */
   segments: readonly string[];
 };
 
+export type RouteParams = { deviceId: string; moduleId: string; lockToken: string };
+
 export type RouteMismatch =
   | { error: "not_found" }
+  /** Azure has this call and this hub does not. */
+  | { error: "absent"; feature: AbsentFeature }
   /** `allow`: what the path does take. */
   | { error: "method_not_allowed"; allow: readonly string[] }
   | { error: "malformed"; why: string };
 
-type Compiled = { route: RouteMatch["route"]; segments: readonly string[] };
-const compiled: readonly Compiled[] = restRoutes.map((route) => ({
+type Compiled<T> = { route: T; segments: readonly string[] };
+const compile = <T extends { path: string }>(route: T): Compiled<T> => ({
   route,
   segments: route.path.slice(1).split("/"),
-}));
+});
+const compiled: readonly Compiled<RouteMatch["route"]>[] = restRoutes.map(compile);
+const compiledAbsent = absentRoutes.map(compile);
 
 /** Longest request target worth reading, characters: two ids of 128 and a query fit many times. */
 const targetCharactersMax = 8192;
@@ -48,16 +56,26 @@ export function matchRoute(method: string, pathAndQuery: string): RouteMatch | R
     segments.push(segment);
   }
   const onPath = compiled.filter((candidate) => fits(candidate.segments, segments));
-  if (onPath.length === 0) return { error: "not_found" };
   const found = onPath.find((candidate) => candidate.route.method === method);
-  if (found === undefined) {
-    return { error: "method_not_allowed", allow: onPath.map(({ route }) => route.method) };
-  }
+  if (found === undefined) return mismatch(method, segments, onPath);
   const query = mark < 0 ? {} : readQuery(pathAndQuery.slice(mark + 1));
   if (query === undefined) {
     return { error: "malformed", why: "the query is not percent-encoded UTF-8" };
   }
   return { route: found.route, params: readParams(found.segments, segments), query, segments };
+}
+
+function mismatch(
+  method: string,
+  segments: readonly string[],
+  served: readonly Compiled<{ method: string }>[],
+): RouteMismatch {
+  const absent = compiledAbsent.filter((candidate) => fits(candidate.segments, segments));
+  const known = absent.find(({ route }) => route.method === method);
+  if (known !== undefined) return { error: "absent", feature: known.route.feature };
+  const methods = [...served, ...absent].map(({ route }) => route.method);
+  if (methods.length === 0) return { error: "not_found" };
+  return { error: "method_not_allowed", allow: [...new Set(methods)] };
 }
 
 function fits(pattern: readonly string[], segments: readonly string[]): boolean {
@@ -68,12 +86,13 @@ function fits(pattern: readonly string[], segments: readonly string[]): boolean 
   });
 }
 
-function readParams(
-  pattern: readonly string[],
-  segments: readonly string[],
-): { deviceId: string; moduleId: string } {
+function readParams(pattern: readonly string[], segments: readonly string[]): RouteParams {
   const valueOf = (name: string): string => segments[pattern.indexOf(name)] ?? "";
-  return { deviceId: valueOf("{deviceId}"), moduleId: valueOf("{moduleId}") };
+  return {
+    deviceId: valueOf("{deviceId}"),
+    moduleId: valueOf("{moduleId}"),
+    lockToken: valueOf("{lockToken}"),
+  };
 }
 
 function readQuery(text: string): Record<string, string> | undefined {

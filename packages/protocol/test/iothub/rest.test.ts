@@ -18,7 +18,8 @@ describe("routes", () => {
   test.each(vectors.match)("$method $target is $name ($source)", (vector) => {
     const match = matchRoute(vector.method, vector.target) as RouteMatch;
     expect(match.route?.name).toBe(vector.name);
-    expect(match.params).toEqual({ deviceId: vector.deviceId, moduleId: vector.moduleId });
+    const { deviceId, moduleId, lockToken = "" } = vector;
+    expect(match.params).toEqual({ deviceId, moduleId, lockToken });
     expect(Object.entries(match.query)).toEqual(Object.entries(vector.query));
   });
 
@@ -32,10 +33,12 @@ describe("routes", () => {
     expect(match.query["constructor"]).toBeUndefined();
   });
 
-  test.each(vectors.mismatch)("$method $target is $error", ({ method, target, error, allow }) => {
-    const mismatch = matchRoute(method, target);
-    expect(mismatch).toMatchObject(allow === undefined ? { error } : { error, allow });
-  });
+  test.each(vectors.mismatch)(
+    "$method $target is $error",
+    ({ source: _, method, target, ...face }) => {
+      expect(matchRoute(method, target)).toMatchObject(face);
+    },
+  );
 
   test("every route has a vector", () => {
     const seen = new Set(vectors.match.map((vector) => vector.name));
@@ -48,7 +51,7 @@ describe("routes", () => {
       fc.property(id, id, (deviceId, moduleId) => {
         const target = `/twins/${encodeURIComponent(deviceId)}/modules/${encodeURIComponent(moduleId)}/methods?api-version=2021-04-12`;
         const match = matchRoute("POST", target) as RouteMatch;
-        expect(match.params).toEqual({ deviceId, moduleId });
+        expect(match.params).toEqual({ deviceId, moduleId, lockToken: "" });
         expect(match.segments).toEqual(["twins", deviceId, "modules", moduleId, "methods"]);
       }),
     );

@@ -1,35 +1,32 @@
 import { IotError, listedDevicesMax } from "@hubwire/protocol";
 import type { RestRouteName, RouteMatch } from "@hubwire/protocol";
 import type { Identity, IdentityRef } from "../../domain/services.ts";
+import { formatBulkResult, parseBulk } from "./bulk-json.ts";
+import { ifMatchOf } from "./etag.ts";
 import { emptyResponse, jsonResponse } from "./exchange.ts";
-import type { RestRequest, RestResponse } from "./exchange.ts";
-import { Failure } from "./failure.ts";
+import type { RestResponse } from "./exchange.ts";
+import { Failure, headersOf } from "./failure.ts";
+import { abandonFeedback, completeFeedback, receiveFeedback } from "./feedback-routes.ts";
 import { formatDevice, formatModule, parseIdentityWrite } from "./identity-json.ts";
 import { parseBody, readJsonBytes } from "./json-body.ts";
 import { parseMethodCall, timeSpan } from "./method-json.ts";
+import { runQuery } from "./query-routes.ts";
+import type { Route } from "./route.ts";
 import type { RestServices } from "./services.ts";
 
 const KIB = 1024;
 /** Bounds of request bodies. Twins are sent back whole, with metadata several times their size. */
 const identityBytesMax = 64 * KIB;
 const twinBytesMax = 1024 * KIB;
+/** A hundred identities, some with tags and desired properties. */
+const bulkBytesMax = 4096 * KIB;
 /** The payload's 128 KB and room for the members around it. */
 const methodBytesMax = 136 * KIB;
-
-type Call = { match: RouteMatch; request: RestRequest; services: RestServices };
-type Route = (call: Call) => Promise<RestResponse>;
 
 /** Device or module, as the path says. */
 function refOf({ params }: RouteMatch): IdentityRef {
   const { deviceId, moduleId } = params;
   return { deviceId, moduleId: moduleId === "" ? undefined : moduleId };
-}
-
-/** SDKs send etags bare and quoted, and the wildcard as `*` and `"*"`. */
-function ifMatchOf({ headers }: RestRequest): string | undefined {
-  const header = headers["if-match"]?.trim();
-  if (header === undefined || header === "") return undefined;
-  return /^(?:W\/)?"(.*)"$/.exec(header)?.[1] ?? header;
 }
 
 const withEtag = (value: object, etag: string): RestResponse =>
@@ -141,28 +138,27 @@ const deviceStatistics: Route = async ({ services }) => {
 const serviceStatistics: Route = async ({ services }) =>
   jsonResponse(200, { connectedDeviceCount: services.connections.count });
 
-/** Module routes tell their errors in the newer form. */
-const newerForm =
-  (route: Route): Route =>
-  async (call) => {
-    try {
-      return await route(call);
-    } catch (error) {
-      throw new Failure(error, { form: "B" });
-    }
-  };
+/** Some may have failed: 400 then, with the same body, which is how the service says so. */
+const bulk: Route = async ({ request, services }) => {
+  const items = parseBulk(parseBody(await readJsonBytes(request, bulkBytesMax)));
+  const result = formatBulkResult(await services.bulk.run(items));
+  if (result.isSuccessful) return jsonResponse(200, result);
+  return jsonResponse(400, result, headersOf("request.bulk_failed"));
+};
 
 /** What each route of the table does. */
 export const azureRoutes: Readonly<Record<RestRouteName, Route>> = {
   "devices.list": listDevices,
+  "devices.bulk": bulk,
+  "devices.query": runQuery,
   "device.get": getIdentity,
   "device.put": putIdentity,
   "device.delete": deleteIdentity,
   "commands.purge": purgeCommands,
-  "modules.list": newerForm(listModules),
-  "module.get": newerForm(getIdentity),
-  "module.put": newerForm(putIdentity),
-  "module.delete": newerForm(deleteIdentity),
+  "modules.list": listModules,
+  "module.get": getIdentity,
+  "module.put": putIdentity,
+  "module.delete": deleteIdentity,
   "twin.get": getTwin,
   "twin.patch": writeTwin("patch"),
   "twin.put": writeTwin("replace"),
@@ -173,4 +169,7 @@ export const azureRoutes: Readonly<Record<RestRouteName, Route>> = {
   "moduleMethod.invoke": invokeMethod,
   "statistics.devices": deviceStatistics,
   "statistics.service": serviceStatistics,
+  "feedback.receive": receiveFeedback,
+  "feedback.complete": completeFeedback,
+  "feedback.abandon": abandonFeedback,
 };

@@ -1,5 +1,5 @@
 import { describe, formatErrorEnvelope, IotError } from "@hubwire/protocol";
-import type { ErrorForm } from "@hubwire/protocol";
+import type { ErrorCode, ErrorForm } from "@hubwire/protocol";
 import type { RestResponse } from "./exchange.ts";
 
 /** How an error is to look, when it is not form A with nothing beside it. */
@@ -20,6 +20,12 @@ export class Failure extends Error {
     this.face = face;
   }
 }
+
+/** The names of an error, for an answer whose body is its own. */
+export const headersOf = (code: ErrorCode): Record<string, string> => ({
+  "iothub-errorcode": describe(code).http?.name ?? "ServerError",
+  "hubwire-errorcode": code,
+});
 
 export type ToldFailure = { response: RestResponse; error: unknown; code: string };
 
@@ -45,4 +51,10 @@ export function tellFailure(thrown: unknown, trackingId: string, wallMs: number)
     body: envelope.body,
   };
   return { response, error, code };
+}
+
+/** @throws IotError `route.feature_absent` when the hub was put together without it */
+export function present<T>(feature: T | undefined, name: string): T {
+  if (feature !== undefined) return feature;
+  throw new IotError("route.feature_absent", `This hub has no ${name}`);
 }

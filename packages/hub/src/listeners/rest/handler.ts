@@ -1,5 +1,5 @@
 import { IotError, isAcceptedApiVersion, matchRoute } from "@hubwire/protocol";
-import type { Permission } from "@hubwire/protocol";
+import type { Permission, RestRoute, RouteMatch } from "@hubwire/protocol";
 import type { ServicePermission } from "../../domain/services.ts";
 import { azureRoutes } from "./azure-routes.ts";
 import type { RestRequest, RestResponse } from "./exchange.ts";
@@ -43,6 +43,9 @@ async function serveAzure(request: RestRequest, services: RestServices): Promise
     if (match.error === "not_found") {
       throw new IotError("route.not_found", "The hub has nothing at this address");
     }
+    if (match.error === "absent") {
+      throw new IotError("route.feature_absent", `This hub has no ${match.feature}`);
+    }
     const error = new IotError(
       "route.method_not_allowed",
       `This address does not take ${request.method.slice(0, 16)}`,
@@ -57,8 +60,24 @@ async function serveAzure(request: RestRequest, services: RestServices): Promise
     );
   }
   const permission = asServicePermission(match.route.permission);
-  await services.authenticator.authorizeService(request.headers["authorization"], permission);
-  return azureRoutes[match.route.name]({ match, request, services });
+  const { authorization } = request.headers;
+  await services.authenticator.authorizeService(authorization, permission, match.segments);
+  return runRoute(match, request, services);
+}
+
+/** Some routes tell their errors in a form of their own, once the caller is let in. */
+async function runRoute(
+  match: RouteMatch,
+  request: RestRequest,
+  services: RestServices,
+): Promise<RestResponse> {
+  const route: RestRoute = match.route;
+  try {
+    return await azureRoutes[match.route.name]({ match, request, services });
+  } catch (error) {
+    if (route.errorForm === undefined || error instanceof Failure) throw error;
+    throw new Failure(error, { form: route.errorForm });
+  }
 }
 
 function refuse(

@@ -1,4 +1,5 @@
 import { createServer } from "node:https";
+import type { Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { IotError } from "@hubwire/protocol";
 import { listen } from "@hubwire/transport";
@@ -56,6 +57,8 @@ export type RestListenerOptions = {
 export type RestListener = {
   readonly host: string;
   readonly port: number;
+  /** For `upgrade` requests, which this listener leaves to others; a request without a listener is answered as any. */
+  readonly server: Server;
   /** Requests being worked on, streams included. */
   readonly inFlight: number;
   /** For new connections, e.g. after the certificate was renewed. */
@@ -145,6 +148,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   return {
     host: bound.address,
     port: bound.port,
+    server,
     get inFlight() {
       return inFlight;
     },

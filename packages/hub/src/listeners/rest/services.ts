@@ -2,9 +2,12 @@ import type { Clock } from "@hubwire/transport";
 import type { Logger } from "../../domain/observe.ts";
 import type {
   Authenticator,
+  BulkRegistry,
   Connections,
+  Feedback,
   Identities,
   Methods,
+  Query,
   ServiceC2d,
   ServiceTwins,
   TelemetryReader,
@@ -14,10 +17,14 @@ import type {
 export type RestServices = {
   authenticator: Pick<Authenticator, "authorizeService">;
   identities: Identities;
+  bulk: BulkRegistry;
   twins: ServiceTwins;
   methods: Pick<Methods, "invoke">;
   connections: Pick<Connections, "presence" | "count">;
   c2d: ServiceC2d;
+  /** Undefined: answered as a feature that is absent. */
+  feedback?: Feedback | undefined;
+  query?: Query | undefined;
   telemetry: TelemetryReader;
   clock: Clock;
   logger: Logger;

@@ -1,3 +1,4 @@
+import { amqpErrors } from "./amqp.ts";
 import { certificateErrors } from "./certificate.ts";
 import { connectionStringErrors } from "./connection-string.ts";
 import { credentialErrors } from "./credentials.ts";
@@ -10,6 +11,8 @@ import { provisioningErrors } from "./provisioning.ts";
 import { pkcs11Errors } from "./pkcs11.ts";
 import { outboxErrors } from "./outbox.ts";
 import { proxyErrors } from "./proxy.ts";
+import { restErrors } from "./rest.ts";
+import { queryErrors } from "./query.ts";
 import { sasErrors } from "./sas.ts";
 import { serviceErrors } from "./service.ts";
 import { topicErrors } from "./topic.ts";
@@ -23,6 +26,7 @@ export const catalog = {
   ...connectionStringErrors,
   ...sasErrors,
   ...mqttErrors,
+  ...amqpErrors,
   ...topicErrors,
   ...twinErrors,
   ...transportErrors,
@@ -37,4 +41,6 @@ export const catalog = {
   ...provisioningErrors,
   ...hubErrors,
   ...serviceErrors,
+  ...queryErrors,
+  ...restErrors,
 } as const;
