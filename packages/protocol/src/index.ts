@@ -4,5 +4,6 @@ export * from "./mqtt/index.ts";
 export * from "./iothub/index.ts";
 export * from "./twin/index.ts";
 export * from "./pnp/index.ts";
+export * from "./query/index.ts";
 export * from "./retry/index.ts";
 export * from "./quotas/index.ts";
