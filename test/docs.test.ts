@@ -55,6 +55,8 @@ const evidence: Readonly<Record<string, readonly RegExp[]>> = {
   "docs/keys-in-hardware.md": [/ pump-1 \{"bar":2\.5\}$/mu, / pump-2 \{"bar":2\.75\}$/mu],
   "docs/renew-certificates.md": [/^-----BEGIN CERTIFICATE REQUEST-----$/mu],
   "docs/hub-in-tests.md": [/^\d+ \d+ .*test-data\/ca\.pem$/mu],
+  "docs/options.md": [],
+  "docs/delivery-guarantees.md": [/^accepted as [0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/mu],
   "docs/errors.md": [/^connection_string\.missing_credentials /mu],
 };
 

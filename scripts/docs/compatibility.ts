@@ -15,7 +15,7 @@ export const named: readonly Shown[] = [
 const count = (verdict: Row["verdict"]): number =>
   sections.flatMap(({ rows }) => rows).filter((row) => row.verdict === verdict).length;
 
-const cell = (text: string): string => text.replaceAll("|", String.raw`\|`);
+export const cell = (text: string): string => text.replaceAll("|", String.raw`\|`);
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => "---"), ...rows]
@@ -24,14 +24,14 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
 
 type Find = (shown: Shown) => string;
 
-/** One link a file, its titles behind it. */
-function evidence(shown: readonly Shown[], find: Find): string {
+/** One link a file, its titles behind it; what a title fills in at run time is shown as N. */
+export function evidence(shown: readonly Shown[], find: Find): string {
   const titles = new Map<string, string[]>();
   for (const test of shown) titles.set(find(test), [...(titles.get(find(test)) ?? []), test.title]);
   return [...titles]
     .map(([file, inFile]) => {
       const name = file.slice(file.lastIndexOf("/") + 1).replace(/\.test\.ts$/u, "");
-      return `[${name}](../${file}): ${inFile.map((title) => `“${title}”`).join(", ")}`;
+      return `[${name}](../${file}): ${inFile.map((title) => `“${title.replaceAll(/\$\{[^}]*\}/gu, "N")}”`).join(", ")}`;
     })
     .join("; ");
 }

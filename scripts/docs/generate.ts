@@ -6,14 +6,18 @@ import { renderCompatibility } from "./compatibility.ts";
 import { readTests } from "./compatibility/evidence.ts";
 import { renderErrors } from "./errors.ts";
 import { renderFaults } from "./faults.ts";
+import { renderGuarantees } from "./guarantees.ts";
 import { renderOptions } from "./options.ts";
+import { renderRestApi } from "./rest-api.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
 export const generatedPages = [
   { file: "docs/errors.md", render: renderErrors },
   { file: "docs/faults.md", render: renderFaults },
+  { file: "docs/delivery-guarantees.md", render: () => renderGuarantees(readTests()) },
   { file: "docs/options.md", render: renderOptions },
+  { file: "docs/rest-api.md", render: renderRestApi },
   { file: "docs/compatibility.md", render: () => renderCompatibility(readTests()) },
 ];
 

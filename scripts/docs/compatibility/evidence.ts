@@ -9,7 +9,7 @@ export type Shown = { within: string; title: string };
 
 const root = join(import.meta.dirname, "..", "..", "..");
 
-const within =
+export const within =
   (path: string) =>
   (...titles: string[]): Shown[] =>
     titles.map((title) => ({ within: path, title }));
