@@ -29,6 +29,8 @@ export type HerdResult = {
   /** The most attempts in any second, wherever it begins, and the bound that follows from `pace`. */
   peak: number;
   peakMax: number;
+  /** As `peak`, of the attempts that found the hub back. */
+  peakAtHub: number;
   /** Undefined when some never came back. */
   lastBackMs: number | undefined;
 };
@@ -98,7 +100,14 @@ export async function herd(
     violations.push(`${peak} attempts within a second, at most ${peakMax} expected`);
   for (const client of clients) void client.close({ timeoutMs: 0 });
   await clock.settle();
-  return { violations, attemptsPerSecond, peak, peakMax, lastBackMs };
+  return {
+    violations,
+    attemptsPerSecond,
+    peak,
+    peakMax,
+    peakAtHub: peakPerSecond(hub.knocks),
+    lastBackMs,
+  };
 }
 
 function perSecond(momentsMs: readonly number[]): number[] {

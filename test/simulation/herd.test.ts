@@ -100,7 +100,7 @@ test.each(bugs)("a planted bug is found: $name", async (bug) => {
 
 /** Attempts per second, one number per second for a minute, then the most per second of every half minute. */
 function report({ name }: HerdScenario, result: HerdResult): string {
-  const { attemptsPerSecond, peak, peakMax, lastBackMs } = result;
+  const { attemptsPerSecond, peak, peakMax, peakAtHub, lastBackMs } = result;
   const later: string[] = [];
   for (let second = 60; second < attemptsPerSecond.length; second += 30) {
     later.push(`≤ ${Math.max(...attemptsPerSecond.slice(second, second + 30))}/s`);
@@ -109,7 +109,7 @@ function report({ name }: HerdScenario, result: HerdResult): string {
   const last = lastBackMs === undefined ? "never" : `${(lastBackMs / 1_000).toFixed(1)} s`;
   const share = ((peak / devices) * 100).toFixed(1);
   return (
-    `herd of ${devices} (seed ${seed}), the hub ${name}: ${total} attempts, at most ${peak} in a second (${share} %; bound ${peakMax}), last back after ${last}\n` +
+    `herd of ${devices} (seed ${seed}), the hub ${name}: ${total} attempts, at most ${peak} in a second (${share} %; bound ${peakMax}), ${peakAtHub} at a hub that is back, last back after ${last}\n` +
     `  per second: ${attemptsPerSecond.slice(0, 60).join(" ")}${later.length === 0 ? "" : `; then per 30 s ${later.join(", ")}`}\n`
   );
 }

@@ -7,6 +7,8 @@ import {
   type SeededRandom,
 } from "@hubwire/testkit";
 import { VirtualClock } from "@hubwire/transport";
+// Loaded by the client when first needed, which takes real time; here only virtual time goes on.
+import "../../packages/device/src/outbox/open.ts";
 import { createHubCore, type HubCore } from "../../packages/hub/src/core.ts";
 import { silentLogger } from "../../packages/hub/src/domain/observe.ts";
 import {
