@@ -1,32 +1,20 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { c2dFilter, IotError, moduleInputsFilter, parseHubTopic } from "@hubwire/protocol";
-import type { ClientEffect, IncomingMessage, JsonValue } from "@hubwire/protocol";
-import { C2dMessage, InputMessage } from "./c2d/c2d-message.ts";
-import type { C2dHandler } from "./c2d/c2d-message.ts";
+import type { IotError, JsonValue } from "@hubwire/protocol";
+import type { C2dHandler, C2dMessage, InputMessage } from "./c2d/c2d-message.ts";
 import type { MessageFilter } from "./c2d/handlers.ts";
-import { Inbox } from "./c2d/inbox.ts";
-import { closed, invalid, timedOut } from "./calls/errors.ts";
-import { EventStream } from "./calls/event-stream.ts";
-import { Deadlines } from "./calls/deadlines.ts";
-import { PendingCall } from "./calls/pending-call.ts";
+import { invalid } from "./calls/errors.ts";
 import type { CallOptions } from "./calls/pending-call.ts";
-import type { IssueCall, IssueOptions } from "./certificates/issue-call.ts";
+import type { IssueOptions } from "./certificates/issue-call.ts";
 import type { RenewedCertificate } from "./certificates/issued.ts";
 import type { SingleProof } from "./credentials/credentials.ts";
 import type { RotateOptions } from "./credentials/rotate.ts";
-import { Agenda } from "./connection/agenda.ts";
+import { rotateCredentials } from "./credentials/rotate-call.ts";
 import type { Provisioned } from "./connection/provisioner.ts";
-import { learnTime } from "./connection/server-time.ts";
 import type { DeviceStatus } from "./connection/status.ts";
-import { Subscriptions } from "./connection/subscriptions.ts";
-import { Uplink } from "./connection/uplink.ts";
-import type { UplinkOwner } from "./connection/uplink-owner.ts";
-import type { GatedOperation } from "./limits/send-gate.ts";
+import type { Features } from "./features.ts";
+import { Lifecycle } from "./lifecycle.ts";
 import type { MethodHandler, MethodOptions } from "./methods/method.ts";
-import { Methods } from "./methods/methods.ts";
-import { StatusNews } from "./observe/status-news.ts";
 import type { DeviceStats } from "./observe/stats.ts";
-import { checkNumber } from "./options/bounds.ts";
 import type { ConnectOptions } from "./options/options.ts";
 import type { Settings } from "./options/settings.ts";
 import type { MessageStore } from "./outbox/store.ts";
@@ -38,26 +26,10 @@ import type {
   TelemetryMessage,
   TelemetryOptions,
 } from "./telemetry/telemetry-options.ts";
-import { Telemetry } from "./telemetry/telemetry.ts";
 import type { Enqueued } from "./telemetry/telemetry.ts";
-import { Desired } from "./twin/desired.ts";
-import { Reports } from "./twin/reports.ts";
-import { readTwin } from "./twin/twin.ts";
 import type { DesiredChange, Twin } from "./twin/twin.ts";
-import { TwinCache } from "./twin/twin-cache.ts";
-import type { CachedTwin, TwinFeed } from "./twin/twin-cache.ts";
-import { TwinRequests } from "./twin/twin-requests.ts";
+import type { CachedTwin } from "./twin/twin-cache.ts";
 import type { ReportOptions } from "./twin/twin-requests.ts";
-
-/** Statuses held for a slow reader of `statusChanges()`; beyond it the oldest go. */
-const statusBufferMax = 256;
-const messageNames = { loop: "messages()", handler: "onMessage" };
-const inputNames = { loop: "inputs()", handler: "onInput" };
-const newC2dMessage = (...given: ConstructorParameters<typeof C2dMessage>): C2dMessage =>
-  new C2dMessage(...given);
-
-/** What `close` grants to what is under way. */
-const closeTimeoutMs = 10_000;
 
 /** Begins to connect. No method, because nobody but `connect` may do it, and once. */
 export let openClient: (
@@ -76,95 +48,22 @@ export type ListenOptions = { signal?: AbortSignal | undefined };
  */
 export class DeviceClient implements AsyncDisposable {
   readonly #settings: Settings;
-  readonly #agenda: Agenda;
-  readonly #uplink: Uplink;
-  readonly #subscriptions: Subscriptions;
-  readonly #telemetry: Telemetry;
-  readonly #inbox: Inbox<C2dMessage>;
-  readonly #inputs: Inbox<InputMessage>;
-  readonly #methods: Methods;
-  readonly #requests: TwinRequests;
-  /** Only once a certificate was asked for. */
-  #issueCall: IssueCall | undefined;
-  readonly #desired: Desired;
-  readonly #reports: Reports;
-  readonly #twin: TwinCache;
-  readonly #twinFeed: TwinFeed;
+  readonly #life: Lifecycle;
+  readonly #features: Features;
   #pnp: PlugAndPlay | undefined;
-  readonly #statusStreams = new Set<EventStream<DeviceStatus>>();
-  readonly #onStatus: ((status: DeviceStatus) => void) | undefined;
-  readonly #deadlines: Deadlines;
-  readonly #news: StatusNews;
-  #opening: PendingCall<DeviceClient> | undefined;
-  #closing: PendingCall<void> | undefined;
-  #closePromise: Promise<void> | undefined;
 
   /** @internal Use `connect`. */
   constructor(settings: Settings, options: ConnectOptions, store?: MessageStore) {
     this.#settings = settings;
-    this.#onStatus = options.onStatus;
-    this.#news = new StatusNews(settings.stats);
-    this.#agenda = new Agenda(settings.clock);
-    this.#deadlines = new Deadlines(this.#agenda);
-    const uplink = new Uplink(settings, this.#agenda, this.#owner());
-    const subscriptions = new Subscriptions(settings, uplink, this.#agenda);
-    const requests = new TwinRequests(settings, uplink, subscriptions, this.#agenda);
-    this.#uplink = uplink;
-    this.#subscriptions = subscriptions;
-    this.#requests = requests;
-    this.#telemetry = new Telemetry(settings, uplink, this.#agenda, store);
-    const agenda = this.#agenda;
-    this.#inbox = new Inbox(settings, uplink, subscriptions, agenda, messageNames, () =>
-      c2dFilter(settings.endpoint.identity),
-    );
-    if (options.onMessage !== undefined) this.#inbox.on(options.onMessage, undefined);
-    this.#inputs = new Inbox(settings, uplink, subscriptions, agenda, inputNames, () =>
-      moduleInputsFilter(this.#module()),
-    );
-    const { methods = {}, unknownMethod } = options;
-    this.#methods = new Methods(settings, uplink, subscriptions, agenda, methods, unknownMethod);
-    this.#twin = new TwinCache(settings.clock);
-    this.#twinFeed = TwinCache.feed(this.#twin);
-    this.#desired = new Desired(settings, subscriptions, requests, agenda, this.#twinFeed);
-    this.#reports = new Reports(settings, requests, agenda, this.#twinFeed, () =>
-      this.#desired.repair(),
-    );
+    this.#life = new Lifecycle(settings, options, store);
+    this.#features = this.#life.features;
   }
 
   static {
-    openClient = (client, signal) => client.#open(signal);
-  }
-
-  #open(signal: AbortSignal | undefined): Promise<DeviceClient> {
-    const { clock, connectTimeoutMs, waitForConnection, credentials, onError } = this.#settings;
-    credentials.attach?.({
-      clock,
-      notice: (news) => {
-        onError(news, "credentials");
-        this.#uplink.note(news);
-      },
-    });
-    if (!waitForConnection) {
-      this.#uplink.start();
-      return Promise.resolve(this);
-    }
-    const opening = new PendingCall<DeviceClient>(
-      "connect()",
-      clock.nowMs(),
-      connectTimeoutMs,
-      signal,
-    );
-    this.#opening = opening;
-    this.#deadlines.add(opening.deadlineMs, () => {
-      const { cause } = this.#uplink;
-      const last = cause === undefined ? "no attempt ended" : cause.message;
-      const text = `Not connected within ${connectTimeoutMs} ms; last: ${last}`;
-      opening.reject(new IotError("device.connect_timeout", text, { cause }));
-    });
-    // Also when its signal ends it: nothing goes on in the background after connect() was rejected.
-    opening.promise.catch((error: unknown) => this.#finish(error as IotError));
-    if (!opening.settled) this.#uplink.start();
-    return opening.promise;
+    openClient = async (client, signal) => {
+      await client.#life.open(signal);
+      return client;
+    };
   }
 
   /** What the provisioning service said: hub, device id, returned payload. Undefined without it, and before it answered. */
@@ -174,7 +73,7 @@ export class DeviceClient implements AsyncDisposable {
 
   /** What the connection is doing. */
   status(): DeviceStatus {
-    return this.#uplink.status;
+    return this.#life.uplink.status;
   }
 
   /**
@@ -183,7 +82,7 @@ export class DeviceClient implements AsyncDisposable {
    * Harmless in every state.
    */
   reconnectNow(): void {
-    this.#uplink.reconnectNow();
+    this.#life.uplink.reconnectNow();
   }
 
   /** What happened since the client was made, and what waits now; a copy. Works after `close` too. */
@@ -193,21 +92,8 @@ export class DeviceClient implements AsyncDisposable {
 
   /** The status now, and then every change; ends after `closed` or `failed`. */
   statusChanges(options: ListenOptions = {}): AsyncIterableIterator<DeviceStatus, undefined> {
-    const stream: EventStream<DeviceStatus> = new EventStream<DeviceStatus>({
-      what: "statusChanges()",
-      signal: options.signal,
-      bufferMax: statusBufferMax,
-      onOverflow: (buffer, status) => {
-        buffer.shift();
-        buffer.push(status);
-      },
-      onDone: () => this.#statusStreams.delete(stream),
-    });
-    const { status } = this.#uplink;
-    stream.push(status);
-    if (isFinal(status)) stream.end();
-    else if (stream.isOpen) this.#statusStreams.add(stream);
-    return stream;
+    const { statuses, uplink } = this.#life;
+    return statuses.stream(uplink.status, options.signal);
   }
 
   /**
@@ -224,10 +110,9 @@ export class DeviceClient implements AsyncDisposable {
    *   `client.closed` too; the message says so, and `ttlMs` is the way to limit it.
    */
   sendTelemetry(body: TelemetryBody, options?: TelemetryOptions): Promise<void> {
-    if (this.#closePromise !== undefined) return Promise.reject(this.#gone("sendTelemetry"));
-    const refused = this.#settings.gate.refusal("telemetry", 0);
+    const refused = this.#telemetryRefusal("sendTelemetry");
     if (refused !== undefined) return Promise.reject(refused);
-    return this.#telemetry.send(body, options);
+    return this.#features.telemetry.send(body, options);
   }
 
   /**
@@ -239,10 +124,9 @@ export class DeviceClient implements AsyncDisposable {
    *   `argument.invalid`, `topic.*`
    */
   enqueue(body: TelemetryBody, options?: TelemetryOptions): Promise<Enqueued> {
-    if (this.#closePromise !== undefined) return Promise.reject(this.#gone("enqueue"));
-    const refused = this.#settings.gate.refusal("telemetry", 0);
+    const refused = this.#telemetryRefusal("enqueue");
     if (refused !== undefined) return Promise.reject(refused);
-    return this.#telemetry.enqueue(body, options);
+    return this.#features.telemetry.enqueue(body, options);
   }
 
   /**
@@ -252,10 +136,9 @@ export class DeviceClient implements AsyncDisposable {
    * @throws IotError as `sendTelemetry`
    */
   sendTelemetryBatch(messages: readonly TelemetryMessage[], options?: CallOptions): Promise<void> {
-    if (this.#closePromise !== undefined) return Promise.reject(this.#gone("sendTelemetryBatch"));
-    const refused = this.#settings.gate.refusal("telemetry", 0);
+    const refused = this.#telemetryRefusal("sendTelemetryBatch");
     if (refused !== undefined) return Promise.reject(refused);
-    return this.#telemetry.sendBatch(messages, options);
+    return this.#features.telemetry.sendBatch(messages, options);
   }
 
   /**
@@ -267,8 +150,9 @@ export class DeviceClient implements AsyncDisposable {
    * @throws IotError as `sendTelemetry` or `enqueue`, but for `device.queue_full`; what the source throws
    */
   sendAll(source: TelemetrySource, options?: SendAllOptions): Promise<SendAllResult> {
-    if (this.#closePromise !== undefined) return Promise.reject(this.#gone("sendAll"));
-    return sendAll(this.#telemetry, this.#settings, source, options);
+    const refused = this.#life.refusal("sendAll");
+    if (refused !== undefined) return Promise.reject(refused);
+    return sendAll(this.#features.telemetry, this.#settings, source, options);
   }
 
   /**
@@ -279,7 +163,7 @@ export class DeviceClient implements AsyncDisposable {
    *   takes every message
    */
   messages(options: ListenOptions = {}): AsyncIterableIterator<C2dMessage, undefined> {
-    return this.#inbox.messages(options.signal);
+    return this.#features.inbox.messages(options.signal);
   }
 
   /**
@@ -290,7 +174,7 @@ export class DeviceClient implements AsyncDisposable {
    * @throws IotError `argument.invalid` for a second handler without filter, or one beside a loop; `client.closed`
    */
   onMessage(handler: C2dHandler, options: { filter?: MessageFilter | undefined } = {}): () => void {
-    return this.#inbox.on(handler, options.filter);
+    return this.#features.inbox.on(handler, options.filter);
   }
 
   /**
@@ -300,15 +184,15 @@ export class DeviceClient implements AsyncDisposable {
    * @throws IotError `argument.invalid` for a device, which has no inputs; `client.closed`
    */
   onInput(name: string, handler: C2dHandler<InputMessage>): () => void {
-    this.#module();
+    this.#features.module();
     if (typeof name !== "string" || name === "") throw invalid("onInput takes the input's name");
-    return this.#inputs.on(handler, ({ inputName }) => inputName === name);
+    return this.#features.inputs.on(handler, ({ inputName }) => inputName === name);
   }
 
   /** Messages to this module's inputs for one `for await` loop, as `messages()`. @throws as `onInput` and `messages` */
   inputs(options: ListenOptions = {}): AsyncIterableIterator<InputMessage, undefined> {
-    this.#module();
-    return this.#inputs.messages(options.signal);
+    this.#features.module();
+    return this.#features.inputs.messages(options.signal);
   }
 
   /**
@@ -323,8 +207,8 @@ export class DeviceClient implements AsyncDisposable {
     handler: MethodHandler<Payload, Answer>,
     options: MethodOptions<Payload> = {},
   ): () => void {
-    if (this.#closePromise !== undefined) throw this.#gone("onMethod");
-    return this.#methods.on(name, handler, options);
+    this.#check("onMethod");
+    return this.#features.methods.on(name, handler, options);
   }
 
   /** IoT Plug and Play: components, writable properties, commands. */
@@ -333,7 +217,7 @@ export class DeviceClient implements AsyncDisposable {
       sendTelemetry: (body, options) => this.sendTelemetry(body, options),
       reportProperties: (patch, options) => this.reportProperties(patch, options),
       onMethod: (name, handler, options) => this.onMethod(name, handler, options),
-      desiredChanges: (signal) => this.#desired.changes(signal),
+      desiredChanges: (signal) => this.#features.twin.changes(signal),
       onError: this.#settings.onError,
     });
     return this.#pnp;
@@ -344,7 +228,7 @@ export class DeviceClient implements AsyncDisposable {
    * and asks nothing; `followTwin()` and `desiredProperties()` keep it current, `getTwin()` renews it once.
    */
   get twin(): CachedTwin {
-    return this.#twin;
+    return this.#features.twin.cache;
   }
 
   /**
@@ -353,8 +237,7 @@ export class DeviceClient implements AsyncDisposable {
    * @throws IotError as `getTwin`
    */
   async followTwin(options: CallOptions = {}): Promise<CachedTwin> {
-    await this.#desired.keep(options);
-    return this.#twin;
+    return this.#features.twin.follow(options);
   }
 
   /**
@@ -363,13 +246,8 @@ export class DeviceClient implements AsyncDisposable {
    *   `device.subscription_refused`, `device.queue_full`, `call.timeout`, `call.aborted`, `client.closed`
    */
   async getTwin(options: CallOptions = {}): Promise<Twin> {
-    if (this.#closePromise !== undefined) throw this.#gone("getTwin");
-    this.#checkBudget("twinGet", 0);
-    const { body } = await this.#requests.get("getTwin", options);
-    const twin = readTwin(body);
-    this.#desired.read(body);
-    this.#twinFeed.read(twin);
-    return twin;
+    this.#check("getTwin");
+    return this.#features.twin.get(options);
   }
 
   /**
@@ -387,9 +265,8 @@ export class DeviceClient implements AsyncDisposable {
     patch: Readonly<Record<string, unknown>>,
     options: ReportOptions = {},
   ): Promise<{ version: number }> {
-    if (this.#closePromise !== undefined) throw this.#gone("reportProperties");
-    this.#checkBudget("twinReport", 0);
-    return this.#reports.report(patch, options);
+    this.#check("reportProperties");
+    return this.#features.twin.report(patch, options);
   }
 
   /**
@@ -398,7 +275,7 @@ export class DeviceClient implements AsyncDisposable {
    * @throws IotError (from the loop) `call.aborted`, `device.subscription_refused`, `device.twin_refused`
    */
   desiredProperties(options: ListenOptions = {}): AsyncIterableIterator<DesiredChange, undefined> {
-    return this.#desired.changes(options.signal);
+    return this.#features.twin.changes(options.signal);
   }
 
   /**
@@ -410,20 +287,8 @@ export class DeviceClient implements AsyncDisposable {
    *   `client.closed`; after `call.timeout` and `call.aborted` the present one goes on
    */
   async rotateCredentials(next: SingleProof, options: RotateOptions = {}): Promise<void> {
-    const what = "rotateCredentials";
-    if (this.#closePromise !== undefined) throw this.#gone(what);
-    const { clock, callTimeoutMs, rotate } = this.#settings;
-    const { onRotated, signal, timeoutMs = callTimeoutMs } = options;
-    checkNumber("timeoutMs", timeoutMs, 1, 86_400_000);
-    const call = new PendingCall<void>(what, clock.nowMs(), timeoutMs, signal);
-    if (call.settled) return call.promise;
-    const { decided, withdraw } = rotate(next, onRotated);
-    this.#deadlines.add(call.deadlineMs, () => call.reject(timedOut(what, timeoutMs)));
-    decided.then(
-      () => call.resolve(),
-      (error: unknown) => call.reject(error as IotError),
-    );
-    await call.promise.finally(withdraw);
+    this.#check("rotateCredentials");
+    await rotateCredentials(this.#settings, this.#life.deadlines, next, options);
   }
 
   /**
@@ -433,16 +298,10 @@ export class DeviceClient implements AsyncDisposable {
    * @throws IotError `certificate.*`, `device.subscription_refused`, `call.timeout`, `call.aborted`, `client.closed`
    */
   async renewCertificate(options: IssueOptions = {}): Promise<RenewedCertificate> {
-    if (this.#closePromise !== undefined) throw this.#gone("renewCertificate");
+    this.#check("renewCertificate");
     const { IssueCall, renewCertificate } = await import("./certificates/renew.ts");
-    if (this.#closePromise !== undefined) throw this.#gone("renewCertificate");
-    this.#issueCall ??= new IssueCall(
-      this.#settings,
-      this.#uplink,
-      this.#subscriptions,
-      this.#agenda,
-    );
-    return renewCertificate(this.#settings, this.#issueCall, options);
+    this.#check("renewCertificate");
+    return renewCertificate(this.#settings, this.#features.issueCall(IssueCall), options);
   }
 
   /**
@@ -450,176 +309,20 @@ export class DeviceClient implements AsyncDisposable {
    * What was not finished rejects with `client.closed`. Never rejects; repeating it is harmless.
    */
   close(options: CallOptions = {}): Promise<void> {
-    this.#closePromise ??= this.#close(options);
-    return this.#closePromise;
+    return this.#life.close(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  /** @throws IotError `device.budget_spent` */
-  #checkBudget(kind: GatedOperation, bytes: number): void {
-    const refused = this.#settings.gate.refusal(kind, bytes);
+  /** @throws IotError `client.closed` */
+  #check(what: string): void {
+    const refused = this.#life.refusal(what);
     if (refused !== undefined) throw refused;
   }
 
-  async #close(options: CallOptions): Promise<void> {
-    const { timeoutMs = closeTimeoutMs, signal } = options;
-    const { clock } = this.#settings;
-    this.#telemetry.closing();
-    if (!isFinal(this.#uplink.status)) {
-      checkNumber("timeoutMs", timeoutMs, 0, 86_400_000);
-      const closing = new PendingCall<void>("close()", clock.nowMs(), timeoutMs, signal);
-      this.#closing = closing;
-      this.#deadlines.add(closing.deadlineMs, () => closing.resolve());
-      this.#checkQuiet();
-      await closing.promise.catch(() => undefined);
-      this.#finish(undefined);
-    }
-    // By then the driver has given DISCONNECT to the socket.
-    await new Promise<void>((resolve) => clock.endOfTurn(resolve));
-    await this.#telemetry.closed();
-  }
-
-  /** Nothing is under way any more, so a `close` need not wait longer. */
-  #checkQuiet(): void {
-    const closing = this.#closing;
-    if (closing === undefined || this.#telemetry.pending > 0) return;
-    const isHandling = this.#inbox.running > 0 || this.#inputs.running > 0;
-    const isBusy = this.#requestsOpen || this.#reports.open || isHandling;
-    if (!this.#uplink.connected || !isBusy) closing.resolve();
-  }
-
-  get #requestsOpen(): boolean {
-    return this.#requests.open || this.#methods.running > 0 || this.#issueCall?.open === true;
-  }
-
-  /** The disk is let go of a little later than everything else. */
-  async #letGo(): Promise<void> {
-    await Promise.resolve();
-    await this.#telemetry.closed();
-  }
-
-  /** What a call on a client that is closed, or gave up, rejects with. */
-  #gone(what: string): IotError {
-    const { status } = this.#uplink;
-    return closed(what, status.state === "failed" ? status.cause : undefined);
-  }
-
-  #finish(failure: IotError | undefined): void {
-    this.#closePromise ??= this.#letGo();
-    this.#uplink.close(failure);
-    this.#agenda.stop();
-    this.#settings.credentials.close?.();
-    this.#telemetry.close();
-    this.#reports.close();
-    this.#requests.close();
-    this.#issueCall?.close();
-    this.#desired.close();
-    this.#methods.close();
-    this.#inbox.close();
-    this.#inputs.close();
-  }
-
-  #owner(): UplinkOwner {
-    const requestsOpen = (): boolean => this.#requestsOpen;
-    return {
-      connected: (nowMs) => {
-        this.#telemetry.connected(nowMs);
-        this.#subscriptions.connected(nowMs);
-      },
-      effect: (effect, nowMs) => this.#effect(effect, nowMs),
-      turn: (nowMs) => {
-        this.#telemetry.pump(nowMs);
-        this.#checkQuiet();
-      },
-      disconnected: () => {
-        this.#telemetry.disconnected();
-        this.#subscriptions.disconnected();
-        this.#requests.disconnected();
-        this.#issueCall?.disconnected();
-        this.#desired.disconnected();
-        this.#twinFeed.disconnected();
-      },
-      renamed: () => {
-        this.#telemetry.renamed();
-        this.#inbox.renamed();
-        this.#inputs.renamed();
-      },
-      quieter: () => this.#checkQuiet(),
-      statusChanged: (status) => this.#statusChanged(status),
-      get requestsOpen() {
-        return requestsOpen();
-      },
-    };
-  }
-
-  #effect(effect: ClientEffect, nowMs: number): void {
-    if (effect.type === "published") this.#telemetry.acknowledged(effect.packetId, nowMs);
-    else if (effect.type === "message") this.#message(effect);
-    else if (effect.type === "subscribed") {
-      this.#subscriptions.subscribed(effect.packetId, effect.granted, nowMs);
-    }
-  }
-
-  #message(message: IncomingMessage): void {
-    const topic = parseHubTopic(message.topic);
-    const { skew, clock } = this.#settings;
-    learnTime(skew, topic, message, clock);
-    switch (topic.type) {
-      case "c2d":
-        return this.#inbox.received(message, topic.bag, newC2dMessage);
-      case "moduleInput":
-        return this.#inputs.received(
-          message,
-          topic.bag,
-          (body, properties, hint, complete) =>
-            new InputMessage(topic.input, body, properties, hint, complete),
-        );
-      case "method":
-        return this.#methods.received(message, topic.name, topic.rid);
-      case "twinResponse":
-        return this.#requests.received(message, topic);
-      case "desired":
-        return this.#desired.received(message, topic.version);
-      case "certificateResponse":
-        this.#issueCall?.received(message, topic);
-        this.#uplink.session.ack(message.receipt);
-        return this.#uplink.touch();
-      case "unknown":
-        // Nobody asked for it. Acknowledged, or it would take a place in the window for ever.
-        this.#uplink.session.ack(message.receipt);
-        this.#uplink.touch();
-    }
-  }
-
-  /** @throws IotError `argument.invalid` when this is a device */
-  #module(): { deviceId: string; moduleId: string } {
-    const { deviceId, moduleId } = this.#settings.endpoint.identity;
-    if (moduleId === undefined) throw invalid("Only modules have inputs; this is a device");
-    return { deviceId, moduleId };
-  }
-
-  #statusChanged(status: DeviceStatus): void {
-    this.#news.tell(status, this.#settings.endpoint);
-    if (status.state === "connected") this.#opening?.resolve(this);
-    if (status.state === "failed") {
-      this.#opening?.reject(status.cause);
-      // Everything that still waits settles now.
-      this.#finish(status.cause);
-    }
-    for (const stream of this.#statusStreams) {
-      stream.push(status);
-      if (isFinal(status)) stream.end();
-    }
-    try {
-      this.#onStatus?.(status);
-    } catch (error) {
-      this.#settings.onError(error, "onStatus");
-    }
+  #telemetryRefusal(what: string): IotError | undefined {
+    return this.#life.refusal(what) ?? this.#settings.gate.refusal("telemetry", 0);
   }
 }
-
-const isFinal = (status: DeviceStatus): boolean =>
-  status.state === "closed" || status.state === "failed";

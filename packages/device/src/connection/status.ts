@@ -62,3 +62,7 @@ export type DeviceStatus =
       state: "failed";
       cause: IotError;
     };
+
+/** Whether nothing comes after it. */
+export const isFinal = ({ state }: DeviceStatus): boolean =>
+  state === "closed" || state === "failed";
