@@ -42,6 +42,16 @@ test("health needs no token; readiness tells why not", async () => {
   expect((await call("HEAD", "/healthz", anonymous)).status).toBe(200);
 });
 
+test("the OpenAPI document is there for everybody", async () => {
+  const { call } = await createRestWorld();
+  const response = await call("GET", "/openapi.json", { authorization: "" });
+  expect(response.status).toBe(200);
+  expect(response.headers["content-type"]).toBe("application/json; charset=utf-8");
+  expect(jsonOf(response)).toMatchObject({ openapi: "3.1.0", info: { version: "2021-04-12" } });
+  const posted = await call("POST", "/openapi.json", { authorization: "" });
+  expect(faceOf(posted)).toBe("405 GenericMethodNotAllowed route.method_not_allowed");
+});
+
 test("metrics are for this machine, or for ServiceConnect", async () => {
   const { call, token } = await createRestWorld();
   const local = await call("GET", "/metrics", { authorization: "", isLoopback: true });

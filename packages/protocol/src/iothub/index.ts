@@ -19,4 +19,6 @@ export * from "./error-envelope.ts";
 export * from "./hub-error-codes.ts";
 export * from "./rest-absent-routes.ts";
 export * from "./rest-match.ts";
+export * from "./rest-openapi.ts";
 export * from "./rest-routes.ts";
+export * from "./rest-schemas.ts";

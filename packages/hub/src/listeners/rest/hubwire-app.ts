@@ -1,4 +1,4 @@
-import { IotError, percentDecode } from "@hubwire/protocol";
+import { apiVersionDefault, IotError, openApiDocument, percentDecode } from "@hubwire/protocol";
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { parseC2dSend } from "./c2d-json.ts";
@@ -15,7 +15,7 @@ const eventStreamsMax = 100;
 
 type Env = { Bindings: { request: RestRequest } };
 
-const ownPath = /^\/(?:hubwire\/|(?:healthz|readyz|metrics)(?:[/?]|$))/;
+const ownPath = /^\/(?:hubwire\/|(?:healthz|readyz|metrics|openapi\.json)(?:[/?]|$))/;
 
 const probePath = /^\/(?:healthz|readyz)(?:\?|$)/;
 
@@ -29,6 +29,7 @@ export const isHubwirePath = (target: string): boolean => ownPath.test(target);
  * | --- | --- | --- |
  * | `GET /healthz` | none | 200 `{"status":"ok"}`: the process serves requests |
  * | `GET /readyz` | none | 200 `{"status":"ready"}`, or 503 `{"status":"not ready","reason"}` |
+ * | `GET /openapi.json` | none | the OpenAPI document of Azure's routes as served here |
  * | `GET /metrics` | none from this machine, else ServiceConnect | Prometheus text |
  * | `POST /hubwire/devices/{deviceId}/messages` | ServiceConnect | 201 `{"messageId","sequence"}`; body: `parseC2dSend` |
  * | `GET /hubwire/events` | ServiceConnect | newline-delimited JSON; query: `parseEventQuery`, lines: `formatEventLine` |
@@ -53,6 +54,11 @@ export function createHubwireApp(
     return reason === undefined
       ? c.json({ status: "ready" })
       : c.json({ status: "not ready", reason }, 503);
+  });
+
+  app.get("/openapi.json", (c) => {
+    c.header("content-type", "application/json; charset=utf-8");
+    return c.body(openApi());
   });
 
   app.get("/metrics", async (c) => {
@@ -85,6 +91,7 @@ export function createHubwireApp(
     "/healthz": "GET",
     "/readyz": "GET",
     "/metrics": "GET",
+    "/openapi.json": "GET",
     "/hubwire/devices/:deviceId/messages": "POST",
     "/hubwire/events": "GET",
   };
@@ -112,6 +119,14 @@ export function createHubwireApp(
     return toPlain(await app.fetch(toWebRequest(asked, url), { request }));
   };
 }
+
+let openApiText: string | undefined;
+
+/** The text is made when somebody asks first. */
+const openApi = (): string =>
+  (openApiText ??= JSON.stringify(
+    openApiDocument({ title: "Hubwire service REST API", version: apiVersionDefault }),
+  ));
 
 /** The router looks at method and address only; everything else is read from the plain request. */
 function toWebRequest(method: string, url: string): Request {
