@@ -8,8 +8,10 @@ FROM node:24-slim AS build
 WORKDIR /hubwire
 COPY package.json package-lock.json .npmrc tsconfig.base.json tsconfig.json ./
 COPY packages packages
+COPY scripts/bundle.mjs scripts/bundle.mjs
 RUN npm ci --ignore-scripts --loglevel=error \
   && node node_modules/typescript/bin/tsc -b packages/cli \
+  && node scripts/bundle.mjs protocol transport log device service \
   && rm -rf packages/*/src packages/*/test
 
 FROM node:24-slim AS dependencies
