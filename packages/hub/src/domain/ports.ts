@@ -21,8 +21,22 @@ export type PutResult =
   | { ok: true; revision: number }
   | { ok: false; current: Document | undefined };
 
+/** A member of documents: names, and numbers for elements of arrays. */
+export type MemberPath = readonly (string | number)[];
+
+/** Values a member may have: one, or all numbers or texts of a span, its ends included, in code unit order. */
+export type MemberValues =
+  | { equals: string | number | boolean }
+  | { type: "number"; from: number | undefined; to: number | undefined }
+  | { type: "string"; from: string | undefined; to: string | undefined };
+
+/** A `lookup` that is not by equality answers with up to this many keys; where more fit it gives up. */
+export const lookupKeysMax = 5_000;
+
 export interface DocumentStore {
   get(collection: Collection, key: string): Promise<Document | undefined>;
+  /** What `get` gives for each key, in their order. */
+  getMany(collection: Collection, keys: readonly string[]): Promise<(Document | undefined)[]>;
   /** Durable when it resolves. A failed expectation is a result, never an exception. */
   put(collection: Collection, key: string, value: unknown, expected: Expected): Promise<PutResult>;
   delete(collection: Collection, key: string, expected: Expected): Promise<{ ok: boolean }>;
@@ -31,6 +45,21 @@ export interface DocumentStore {
     collection: Collection,
     options: { prefix?: string; after?: string; limit: number },
   ): Promise<Document[]>;
+  /**
+   * Keys of the documents whose member at `path` has one of the values: in key order, strictly after `after`, at most
+   * `limit`. There may be keys among them that do not fit, so the caller reads and checks; none that fits is left out.
+   * Undefined: the store cannot do it faster than `list`, because too many fit or the path is too odd to be indexed. An
+   * index is made at the first lookup of a path in a large collection and kept up from then on.
+   */
+  lookup(
+    collection: Collection,
+    options: {
+      path: MemberPath;
+      values: readonly MemberValues[];
+      after?: string;
+      limit: number;
+    },
+  ): Promise<string[] | undefined>;
 }
 
 /** A cloud-to-device message at rest. */
@@ -48,6 +77,12 @@ export type QueuedMessage = {
   lockedUntilMs: number | undefined;
   /** How often it was locked. */
   deliveryCount: number;
+};
+
+/** How a message ended, for the feedback its sender asked for; `atMs` is the wall clock. */
+export type FeedbackOutcome = {
+  statusCode: "Success" | "Expired" | "DeliveryCountExceeded" | "Rejected" | "Purged";
+  atMs: number;
 };
 
 /** Queue key as the twins' key: identity key + `@` + generationId. */
@@ -69,21 +104,36 @@ export interface C2dQueueStore {
     lockToken: string,
     lockedUntilMs: number,
   ): Promise<{ ok: boolean }>;
-  /** Removes the message (or keeps it as feedbackPending). False when the lock token is no longer the current one. */
+  /**
+   * Removes the message, or keeps it as feedbackPending: `lockToken` then is the outcome's status code and `lockedUntilMs`
+   * its time. False when the lock token is no longer the current one.
+   */
   complete(
     queue: string,
     sequence: number,
     lockToken: string,
-    keepForFeedback: boolean,
+    keepForFeedback: boolean | FeedbackOutcome,
   ): Promise<{ ok: boolean }>;
   /** Back to enqueued: one lock, or all locks of the queue. */
   release(queue: string, lock: { sequence: number; lockToken: string } | "all"): Promise<void>;
-  /** Removes and returns what is past its time in this queue (locked ones too). */
-  expire(queue: string, nowMs: number): Promise<QueuedMessage[]>;
+  /**
+   * Removes and returns what is past its time in this queue (locked ones too). With an outcome those whose
+   * `properties.system.ack` is `negative` or `full` stay as feedbackPending.
+   */
+  expire(queue: string, nowMs: number, outcome?: FeedbackOutcome): Promise<QueuedMessage[]>;
   /** Messages enqueued or locked. */
   count(queue: string): Promise<number>;
-  /** Removes everything; the messages that were still to be delivered are returned. */
-  purge(queue: string): Promise<QueuedMessage[]>;
+  /**
+   * Removes everything; the messages that were still to be delivered are returned. With an outcome what waits for its
+   * feedback stays, and so do, as feedbackPending, messages that ask for negative feedback.
+   */
+  purge(queue: string, outcome?: FeedbackOutcome): Promise<QueuedMessage[]>;
+  /** Queues with messages that are feedbackPending: read once, at hub start. */
+  feedbackQueues(): Promise<string[]>;
+  /** The messages of a queue that are feedbackPending, in queue order. */
+  pendingFeedback(queue: string): Promise<QueuedMessage[]>;
+  /** Removes messages that are feedbackPending, all or none: their feedback was accepted. */
+  removeFeedback(messages: readonly { queue: string; sequence: number }[]): Promise<void>;
   /** Every queue that holds something, for sweeps. */
   queues(): Promise<string[]>;
   /** At hub start: no connection survives a restart, so no lock does. */

@@ -62,6 +62,8 @@ function lateDocuments() {
     put: (...asked) => late("put", () => documents.put(...asked)),
     delete: (...asked) => documents.delete(...asked),
     list: (...asked) => documents.list(...asked),
+    getMany: (...asked) => documents.getMany(...asked),
+    lookup: (...asked) => documents.lookup(...asked),
   };
   return {
     store,

@@ -3,6 +3,7 @@ import { describe } from "vitest";
 import { describeC2d } from "./c2d.ts";
 import { describeDocuments } from "./documents.ts";
 import { describeFailures } from "./failures.ts";
+import { describeLookups } from "./lookups.ts";
 import { describeTelemetry } from "./telemetry.ts";
 
 /** A fresh, empty set of stores with four partitions, and what a test may do to it. */
@@ -22,6 +23,7 @@ export type OpenWorld = () => Promise<StoreWorld>;
 export function describeStoreContract(name: string, open: OpenWorld): void {
   describe(`store contract: ${name}`, () => {
     describe("documents", () => describeDocuments(open));
+    describe("lookups", () => describeLookups(open));
     describe("cloud-to-device queues", () => describeC2d(open));
     describe("telemetry", () => describeTelemetry(open));
     describe("failures", () => describeFailures(open));

@@ -1,4 +1,4 @@
-import type { C2dQueueStore, QueuedMessage } from "../../domain/ports.ts";
+import type { C2dQueueStore, FeedbackOutcome, QueuedMessage } from "../../domain/ports.ts";
 import { checkKey, toJson } from "../keys.ts";
 import type { Operations } from "./operations.ts";
 
@@ -27,6 +27,17 @@ function unlock(message: Stored): void {
   message.state = "enqueued";
   message.lockToken = undefined;
   message.lockedUntilMs = undefined;
+}
+
+function pend(message: Stored, outcome: FeedbackOutcome | undefined): void {
+  message.state = "feedbackPending";
+  message.lockToken = outcome?.statusCode;
+  message.lockedUntilMs = outcome?.atMs;
+}
+
+function wantsNegative({ json }: Stored): boolean {
+  const { system } = JSON.parse(json) as { system?: { ack?: unknown } };
+  return system?.ack === "negative" || system?.ack === "full";
 }
 
 export class MemoryC2dQueues implements C2dQueueStore {
@@ -105,14 +116,13 @@ export class MemoryC2dQueues implements C2dQueueStore {
     queue: string,
     sequence: number,
     lockToken: string,
-    keepForFeedback: boolean,
+    keepForFeedback: boolean | FeedbackOutcome,
   ): Promise<{ ok: boolean }> {
     return this.#run("complete", queue, () => {
       const message = this.#locked(queue, sequence, lockToken);
       if (!message) return { ok: false };
-      if (keepForFeedback) {
-        unlock(message);
-        message.state = "feedbackPending";
+      if (keepForFeedback !== false) {
+        pend(message, keepForFeedback === true ? undefined : keepForFeedback);
       } else {
         this.#image.queues.get(queue)?.messages.delete(sequence);
       }
@@ -135,9 +145,9 @@ export class MemoryC2dQueues implements C2dQueueStore {
     });
   }
 
-  async expire(queue: string, nowMs: number): Promise<QueuedMessage[]> {
+  async expire(queue: string, nowMs: number, outcome?: FeedbackOutcome): Promise<QueuedMessage[]> {
     return this.#run("expire", queue, () =>
-      this.#remove(queue, (message) => isWaiting(message) && message.expiresAtMs <= nowMs),
+      this.#remove(queue, (message) => isWaiting(message) && message.expiresAtMs <= nowMs, outcome),
     );
   }
 
@@ -148,11 +158,34 @@ export class MemoryC2dQueues implements C2dQueueStore {
     });
   }
 
-  async purge(queue: string): Promise<QueuedMessage[]> {
+  async purge(queue: string, outcome?: FeedbackOutcome): Promise<QueuedMessage[]> {
     return this.#run("purge", queue, () => {
-      const removed = this.#remove(queue, isWaiting);
-      this.#image.queues.get(queue)?.messages.clear();
+      const removed = this.#remove(queue, isWaiting, outcome);
+      if (outcome === undefined) this.#image.queues.get(queue)?.messages.clear();
       return removed;
+    });
+  }
+
+  async feedbackQueues(): Promise<string[]> {
+    return this.#run("feedbackQueues", "", () =>
+      [...this.#image.queues].flatMap(([key, { messages }]) =>
+        [...messages.values()].every(isWaiting) ? [] : [key],
+      ),
+    );
+  }
+
+  async pendingFeedback(queue: string): Promise<QueuedMessage[]> {
+    return this.#run("pendingFeedback", queue, () =>
+      [...this.#messages(queue)].filter((message) => !isWaiting(message)).map(toMessage),
+    );
+  }
+
+  async removeFeedback(messages: readonly { queue: string; sequence: number }[]): Promise<void> {
+    return this.#run("removeFeedback", "", () => {
+      for (const { queue, sequence } of messages) {
+        const held = this.#image.queues.get(queue)?.messages;
+        if (held?.get(sequence)?.state === "feedbackPending") held.delete(sequence);
+      }
     });
   }
 
@@ -184,12 +217,17 @@ export class MemoryC2dQueues implements C2dQueueStore {
     return message?.state === "locked" && message.lockToken === lockToken ? message : undefined;
   }
 
-  #remove(queue: string, which: (message: Stored) => boolean): QueuedMessage[] {
+  #remove(
+    queue: string,
+    which: (message: Stored) => boolean,
+    outcome?: FeedbackOutcome,
+  ): QueuedMessage[] {
     const removed: QueuedMessage[] = [];
     for (const message of this.#messages(queue)) {
       if (!which(message)) continue;
-      this.#image.queues.get(queue)?.messages.delete(message.sequence);
       removed.push(toMessage(message));
+      if (outcome !== undefined && wantsNegative(message)) pend(message, outcome);
+      else this.#image.queues.get(queue)?.messages.delete(message.sequence);
     }
     return removed;
   }

@@ -3,23 +3,25 @@ import type {
   Document,
   DocumentStore,
   Expected,
+  MemberPath,
+  MemberValues,
   PutResult,
 } from "../../domain/ports.ts";
 import { checkKey, toJson } from "../keys.ts";
+import { areIndexable, memberPath } from "../members.ts";
+import { MemoryCollection } from "./collection.ts";
+import type { Stored } from "./collection.ts";
 import type { Operations } from "./operations.ts";
-
-/** JSON text rather than the value: no caller shares a reference, and nothing survives here that would not on disk. */
-type Stored = { json: string; revision: number };
 
 /** What outlives a restart. */
 export class DocumentsImage {
   /** Grows over all documents: a document that was deleted and made again never repeats a revision. */
   revision = 0;
-  readonly collections: Record<Collection, Map<string, Stored>> = {
-    identities: new Map(),
-    twins: new Map(),
-    sessions: new Map(),
-    hub: new Map(),
+  readonly collections: Record<Collection, MemoryCollection> = {
+    identities: new MemoryCollection(),
+    twins: new MemoryCollection(),
+    sessions: new MemoryCollection(),
+    hub: new MemoryCollection(),
   };
 }
 
@@ -50,6 +52,19 @@ export class MemoryDocuments implements DocumentStore {
       const stored = this.#image.collections[collection].get(key);
       return stored && toDocument(key, stored);
     });
+  }
+
+  async getMany(
+    collection: Collection,
+    keys: readonly string[],
+  ): Promise<(Document | undefined)[]> {
+    for (const key of keys) checkKey(key);
+    return this.#operations.run({ store: "documents", name: "getMany", key: "" }, () =>
+      keys.map((key) => {
+        const stored = this.#image.collections[collection].get(key);
+        return stored && toDocument(key, stored);
+      }),
+    );
   }
 
   async put(
@@ -89,10 +104,25 @@ export class MemoryDocuments implements DocumentStore {
     const { prefix = "", after = "", limit } = options;
     return this.#operations.run({ store: "documents", name: "list", key: prefix }, () => {
       const documents = this.#image.collections[collection];
-      const keys = [...documents.keys()].filter((key) => key.startsWith(prefix) && key > after);
-      // Default sort is by UTF-16 code units, which is what the port promises.
-      keys.sort();
-      return keys.slice(0, limit).map((key) => toDocument(key, documents.get(key)!));
+      const keys = documents.keys(prefix, after, limit);
+      return keys.map((key) => toDocument(key, documents.get(key)!));
     });
+  }
+
+  async lookup(
+    collection: Collection,
+    options: {
+      path: MemberPath;
+      values: readonly MemberValues[];
+      after?: string;
+      limit: number;
+    },
+  ): Promise<string[] | undefined> {
+    const { path, values, after = "", limit } = options;
+    const name = memberPath(path);
+    if (name === undefined || !areIndexable(values)) return undefined;
+    return this.#operations.run({ store: "documents", name: "lookup", key: name }, () =>
+      this.#image.collections[collection].index(name, path).keys(values, after, limit),
+    );
   }
 }

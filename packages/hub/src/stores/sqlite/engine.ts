@@ -2,6 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Failure, Operation, Outcome, WorkerSettings } from "./operations.ts";
 import { migrate } from "./schema.ts";
 import { SqlDocuments } from "./sql-documents.ts";
+import { SqlMembers } from "./sql-members.ts";
 import { SqlQueues } from "./sql-queues.ts";
 
 const pageBytes = 4096;
@@ -12,6 +13,7 @@ export class SqliteEngine {
   readonly upgradedFrom: number | undefined;
   readonly #database: DatabaseSync;
   readonly #documents: SqlDocuments;
+  readonly #members: SqlMembers;
   readonly #queues: SqlQueues;
   /** The highest revision given out; stored with the batch that gave it. */
   #revision: number;
@@ -29,6 +31,7 @@ export class SqliteEngine {
       `);
       this.upgradedFrom = migrate(this.#database);
       this.#documents = new SqlDocuments(this.#database);
+      this.#members = new SqlMembers(this.#database);
       this.#queues = new SqlQueues(this.#database);
       const stored = this.#database.prepare("SELECT value FROM meta WHERE key = 'revision'").get();
       this.#revision = Number(stored?.["value"]);
@@ -80,12 +83,16 @@ export class SqliteEngine {
     switch (operation.name) {
       case "get":
         return this.#documents.get(operation.collection, operation.key);
+      case "getMany":
+        return operation.keys.map((key) => this.#documents.get(operation.collection, key));
       case "put":
         return this.#documents.put(operation, () => ++this.#revision);
       case "delete":
         return this.#documents.delete(operation);
       case "list":
         return this.#documents.list(operation);
+      case "lookup":
+        return this.#members.lookup(operation);
       case "enqueue":
         return this.#queues.enqueue(operation);
       case "lock":

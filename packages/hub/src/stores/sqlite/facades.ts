@@ -7,6 +7,7 @@ import type {
   QueuedMessage,
 } from "../../domain/ports.ts";
 import { checkKey, toJson } from "../keys.ts";
+import { areIndexable, memberPath } from "../members.ts";
 import type { OperationQueue } from "./operation-queue.ts";
 import type { Operation, StoredDocument, StoredMessage, StoredPut } from "./operations.ts";
 import { messageStates } from "./sql-queues.ts";
@@ -37,6 +38,16 @@ export function documentStore(database: OperationQueue): DocumentStore {
       const found = await run<StoredDocument | undefined>({ name: "get", collection, key });
       return found && toDocument(found);
     },
+    async getMany(collection, keys) {
+      for (const key of keys) checkKey(key);
+      if (keys.length === 0) return [];
+      const found = await run<(StoredDocument | undefined)[]>({
+        name: "getMany",
+        collection,
+        keys,
+      });
+      return found.map((one) => one && toDocument(one));
+    },
     async put(collection, key, value, expected): Promise<PutResult> {
       checkKey(key);
       const json = toJson(value);
@@ -50,6 +61,11 @@ export function documentStore(database: OperationQueue): DocumentStore {
     async list(collection, { prefix = "", after = "", limit }) {
       const found = await run<StoredDocument[]>({ name: "list", collection, prefix, after, limit });
       return found.map(toDocument);
+    },
+    async lookup(collection, { path, values, after = "", limit }) {
+      const text = memberPath(path);
+      if (text === undefined || !areIndexable(values)) return undefined;
+      return run({ name: "lookup", collection, path: text, values, after, limit });
     },
   };
 }

@@ -1,11 +1,21 @@
-import type { Collection, Expected } from "../../domain/ports.ts";
+import type { Collection, Expected, MemberValues } from "../../domain/ports.ts";
 
 /** What crosses to the worker thread: plain data, values as JSON text. */
 export type Operation =
   | { name: "get"; collection: Collection; key: string }
+  | { name: "getMany"; collection: Collection; keys: readonly string[] }
   | { name: "put"; collection: Collection; key: string; json: string; expected: Expected }
   | { name: "delete"; collection: Collection; key: string; expected: Expected }
   | { name: "list"; collection: Collection; prefix: string; after: string; limit: number }
+  | {
+      name: "lookup";
+      collection: Collection;
+      /** As SQLite's JSON functions take it. */
+      path: string;
+      values: readonly MemberValues[];
+      after: string;
+      limit: number;
+    }
   | {
       name: "enqueue";
       queue: string;
