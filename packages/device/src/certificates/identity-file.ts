@@ -1,7 +1,13 @@
-import { createPrivateKey, randomUUID, X509Certificate } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { IotError } from "@hubwire/protocol";
+import {
+  isMissing,
+  readSmallFile,
+  replacePrivateFile,
+  syncDirectory,
+} from "../files/private-file.ts";
 import type { RenewedCertificate } from "./issued.ts";
 
 /** A key and a chain fit many times over. */
@@ -12,26 +18,14 @@ const keyBlock =
 const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/gu;
 
 /**
- * Writes key, certificate and chain into **one** file, so that they change together: beside it first, synced, renamed, the
- * directory synced. A power cut leaves the old file or the new one. Only this user may read it (0600).
+ * Writes key, certificate and chain into **one** file, so that they change together.
  * @throws IotError `certificate.store`
  */
 export async function writeIdentity(path: string, identity: RenewedCertificate): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    // "wx": a name somebody else prepared, a symbolic link perhaps, is not written through.
-    const file = await open(temporary, "wx", 0o600);
-    try {
-      await file.writeFile(identity.key + identity.cert + identity.chain, "utf8");
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-    await syncDirectory(dirname(path));
+    await replacePrivateFile(path, identity.key + identity.cert + identity.chain);
   } catch (cause) {
-    await rm(temporary, { force: true }).catch(() => undefined);
     throw unusable(`${path} could not be written`, cause);
   }
 }
@@ -69,31 +63,10 @@ export async function removeIdentity(path: string): Promise<void> {
 
 async function readText(path: string): Promise<string | undefined> {
   try {
-    const file = await open(path, "r");
-    try {
-      const { size } = await file.stat();
-      if (size <= bytesMax) return await file.readFile("utf8");
-    } finally {
-      await file.close();
-    }
+    return (await readSmallFile(path, bytesMax)).toString("utf8");
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (isMissing(cause)) return undefined;
     throw unusable(`${path} could not be read`, cause);
-  }
-  throw unusable(`${path} is longer than ${bytesMax} bytes`);
-}
-
-/** Best effort: some platforms cannot open a directory. */
-async function syncDirectory(path: string): Promise<void> {
-  try {
-    const directory = await open(path, "r");
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
-  } catch {
-    return;
   }
 }
 

@@ -1,8 +1,6 @@
-import { randomUUID } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
 import { IotError, isDeviceId, isJsonObject, parseJson } from "@hubwire/protocol";
 import type { JsonObject, JsonValue } from "@hubwire/protocol";
+import { isMissing, readSmallFile, replacePrivateFile } from "../files/private-file.ts";
 import type { Assignment, AssignmentStore } from "./assignment-store.ts";
 
 /** Of the file; newer ones are not understood, and the service is asked instead. */
@@ -22,7 +20,10 @@ export function fileAssignmentStore(path: string): AssignmentStore {
     },
     async save(assignment) {
       try {
-        await replace(path, `${JSON.stringify({ format, ...assignment }, undefined, 2)}\n`);
+        await replacePrivateFile(
+          path,
+          `${JSON.stringify({ format, ...assignment }, undefined, 2)}\n`,
+        );
       } catch (cause) {
         throw unusable(`${path} could not be written`, cause);
       }
@@ -32,50 +33,10 @@ export function fileAssignmentStore(path: string): AssignmentStore {
 
 async function read(path: string): Promise<Uint8Array | undefined> {
   try {
-    const file = await open(path, "r");
-    try {
-      const { size } = await file.stat();
-      if (size > bytesMax) throw unusable(`${path} is longer than ${bytesMax} bytes`);
-      return await file.readFile();
-    } finally {
-      await file.close();
-    }
+    return await readSmallFile(path, bytesMax);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw cause instanceof IotError ? cause : unusable(`${path} could not be read`, cause);
-  }
-}
-
-async function replace(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    // "wx": a name somebody else prepared, a symbolic link perhaps, is not written through.
-    const file = await open(temporary, "wx", 0o600);
-    try {
-      await file.writeFile(text, "utf8");
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await syncDirectory(dirname(path));
-}
-
-/** Best effort: some platforms cannot open a directory. */
-async function syncDirectory(path: string): Promise<void> {
-  try {
-    const directory = await open(path, "r");
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
-  } catch {
-    return;
+    if (isMissing(cause)) return undefined;
+    throw unusable(`${path} could not be read`, cause);
   }
 }
 

@@ -1,11 +1,10 @@
-import { constants } from "node:fs";
 import type { Stats } from "node:fs";
-import { open } from "node:fs/promises";
 import { IotError } from "@hubwire/protocol";
 import { isIotError } from "../calls/errors.ts";
+import { isMissing, readSmallFile } from "../files/private-file.ts";
 
 /**
- * All of a small regular file. It is opened first and looked at then, so that what is checked is what is read.
+ * All of a small file that holds a secret.
  * @param check throws when the file may not be used
  * @throws IotError `secret.missing`, `secret.unreadable`, and what `check` throws
  */
@@ -15,26 +14,17 @@ export async function readBounded(
   check?: (stats: Stats) => void,
 ): Promise<Buffer> {
   try {
-    // Without O_NONBLOCK, opening a pipe in the place of the file would wait for ever.
-    const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    try {
-      const stats = await handle.stat();
-      if (!stats.isFile()) throw new Error("it is no regular file");
-      check?.(stats);
-      const buffer = Buffer.alloc(bytesMax + 1);
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
-      if (bytesRead > bytesMax) throw new Error(`it is larger than ${bytesMax} bytes`);
-      return buffer.subarray(0, bytesRead);
-    } finally {
-      await handle.close();
-    }
+    return await readSmallFile(file, bytesMax, check);
   } catch (cause) {
     if (isIotError(cause)) throw cause;
-    const isMissing = (cause as NodeJS.ErrnoException).code === "ENOENT";
     const text = cause instanceof Error ? cause.message : String(cause);
-    throw new IotError(isMissing ? "secret.missing" : "secret.unreadable", `${file}: ${text}`, {
-      cause,
-    });
+    throw new IotError(
+      isMissing(cause) ? "secret.missing" : "secret.unreadable",
+      `${file}: ${text}`,
+      {
+        cause,
+      },
+    );
   }
 }
 

@@ -1,10 +1,8 @@
-import { randomBytes } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import { IotError } from "@hubwire/protocol";
 import { invalid } from "../calls/errors.ts";
 import { readSecret } from "../credentials/secret.ts";
 import type { Secret, SecretSource } from "../credentials/secret.ts";
+import { replacePrivateFile } from "../files/private-file.ts";
 import { readBounded } from "./read-bounded.ts";
 import {
   badWork,
@@ -43,7 +41,12 @@ export async function sealFile(file: string, secret: string, options: SealOption
   if (passphrase.length < passphraseCharactersMin) {
     throw invalid(`The passphrase has at least ${passphraseCharactersMin} characters`);
   }
-  await replaceFile(file, await seal(bytes, passphrase, work));
+  const sealed = await seal(bytes, passphrase, work);
+  try {
+    await replacePrivateFile(file, sealed);
+  } catch (cause) {
+    throw new IotError("secret.unreadable", `${file} could not be written`, { cause });
+  }
 }
 
 /**
@@ -61,33 +64,3 @@ export const sealedFile = (file: string, passphrase: Secret): SecretSource => ({
   name: `the sealed file ${file}`,
   read: () => openSealedFile(file, passphrase),
 });
-
-async function replaceFile(file: string, bytes: Uint8Array): Promise<void> {
-  const folder = dirname(file);
-  const beside = join(folder, `.${basename(file)}.${randomBytes(6).toString("hex")}.tmp`);
-  try {
-    const handle = await open(beside, "wx", 0o600);
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(beside, file);
-  } catch (cause) {
-    await rm(beside, { force: true });
-    throw new IotError("secret.unreadable", `${file} could not be written`, { cause });
-  }
-  await syncFolder(folder);
-}
-
-/** The new name is on the disk too. Windows has no such thing and refuses to open folders. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
