@@ -4,7 +4,14 @@ import { createAuthenticator, ensurePolicies } from "../../src/domain/auth/index
 import { createBulk } from "../../src/domain/identities/index.ts";
 import { silentLogger } from "../../src/domain/observe.ts";
 import type { Logger } from "../../src/domain/observe.ts";
-import type { TelemetryEvent, TelemetryReader } from "../../src/domain/services.ts";
+import type {
+  Feedback,
+  FeedbackBatch,
+  Query,
+  QueryPage,
+  TelemetryEvent,
+  TelemetryReader,
+} from "../../src/domain/services.ts";
 import { createRestHandler } from "../../src/listeners/rest/index.ts";
 import type { RestRequest, RestResponse, RestServices } from "../../src/listeners/rest/index.ts";
 import { createWorld } from "./world.ts";
@@ -74,6 +81,45 @@ class FakeTelemetry implements TelemetryReader {
   }
 }
 
+/** Feedback that is an array: the first batch is locked with the token `lock-1`, and comes again when it is abandoned. */
+class FakeFeedback implements Feedback {
+  readonly batches: FeedbackBatch[] = [];
+  #locks = 0;
+  #locked: { token: string; batch: FeedbackBatch } | undefined;
+
+  async receive(): Promise<FeedbackBatch | undefined> {
+    const batch = this.batches.shift();
+    if (batch === undefined) return undefined;
+    const token = `lock-${++this.#locks}`;
+    this.#locked = { token, batch };
+    return { ...batch, lockToken: token };
+  }
+  async complete(lockToken: string): Promise<{ ok: boolean }> {
+    const ok = this.#locked?.token === lockToken;
+    if (ok) this.#locked = undefined;
+    return { ok };
+  }
+  async abandon(lockToken: string): Promise<{ ok: boolean }> {
+    const batch = this.#locked?.batch;
+    const { ok } = await this.complete(lockToken);
+    if (ok && batch !== undefined) this.batches.unshift(batch);
+    return { ok };
+  }
+}
+
+/** A query whose result is three numbers, by page; the continuation is where to go on. */
+class FakeQuery implements Query {
+  readonly asked: unknown[] = [];
+
+  async run(query: { text: string }, page: Parameters<Query["run"]>[1]): Promise<QueryPage> {
+    this.asked.push({ ...query, ...page });
+    const from = Number(page.continuation ?? 0);
+    const to = from + (page.pageSize ?? 100);
+    const items = [1, 2, 3].slice(from, to);
+    return { itemType: "Raw", items, continuation: to < 3 ? String(to) : undefined };
+  }
+}
+
 type LogLine = { level: string; facts: Record<string, unknown>; message: string };
 
 /** The REST surface over the in-memory domain, with the real authenticator. */
@@ -87,6 +133,8 @@ export async function createRestWorld(overrides: Partial<RestServices> = {}) {
     hostNames: [hostName],
   });
   const telemetry = new FakeTelemetry();
+  const feedback = new FakeFeedback();
+  const query = new FakeQuery();
   const log: LogLine[] = [];
   const logAs = (level: string) => (facts: object, message: string) =>
     void log.push({ level, facts: facts as Record<string, unknown>, message });
@@ -101,6 +149,8 @@ export async function createRestWorld(overrides: Partial<RestServices> = {}) {
     methods: world.methods,
     connections: world.connections,
     c2d: world.c2d.service,
+    feedback,
+    query,
     telemetry,
     clock: world.clock,
     logger,
@@ -110,12 +160,16 @@ export async function createRestWorld(overrides: Partial<RestServices> = {}) {
     ...overrides,
   };
 
-  const token = async (policyName: string, more: { expiresAtS?: number; key?: string } = {}) => {
+  const token = async (
+    policyName: string,
+    more: { expiresAtS?: number; key?: string; resource?: string } = {},
+  ) => {
     const policy = policies.find(({ name }) => name === policyName);
     const key = Buffer.from(more.key ?? policy?.primaryKey ?? "", "base64");
     const expiresAtS = more.expiresAtS ?? Math.floor(world.clock.wallMs() / 1000) + 3600;
-    return buildSasToken({ resource: hostName, expiresAtS, policyName }, async (text) =>
-      createHmac("sha256", key).update(text).digest("base64"),
+    return buildSasToken(
+      { resource: more.resource ?? hostName, expiresAtS, policyName },
+      async (text) => createHmac("sha256", key).update(text).digest("base64"),
     );
   };
   const owner = await token("iothubowner");
@@ -160,6 +214,8 @@ export async function createRestWorld(overrides: Partial<RestServices> = {}) {
     ...world,
     services,
     telemetry,
+    feedback,
+    query,
     log,
     state,
     token,
