@@ -1,1 +1,10 @@
-export {};
+export { createAmqpClient } from "./client.ts";
+export type { AmqpClient, AmqpClientOptions, FeedbackOptions } from "./client.ts";
+export type { C2dMessage } from "./c2d.ts";
+export { AmqpRefusal } from "./conditions.ts";
+export type { DeviceEvent } from "./event.ts";
+export type { EventsOptions } from "./events.ts";
+export type { FeedbackBatch } from "./feedback.ts";
+export type { PartitionProperties } from "./management.ts";
+export type { EventStart } from "./position.ts";
+export type { ReconnectOptions } from "./resilient.ts";
