@@ -10,6 +10,7 @@ import { createMethods } from "./domain/methods/index.ts";
 import { createHubMetrics } from "./domain/observe.ts";
 import type { Logger } from "./domain/observe.ts";
 import type { Stores } from "./domain/ports.ts";
+import { createQueries } from "./domain/query/index.ts";
 import { createTelemetryReader, TelemetryIngest } from "./domain/telemetry/index.ts";
 import { createTwins } from "./domain/twins/index.ts";
 
@@ -56,6 +57,7 @@ export async function composeDomain(
     c2d: c2d.service,
   });
   const bulk = createBulk({ identities, twins });
+  const query = createQueries({ documents, connections, c2d: stores.c2d });
   const methods = createMethods({ identities, connections, clock });
   const ingest = new TelemetryIngest({
     store: stores.telemetry,
@@ -76,6 +78,7 @@ export async function composeDomain(
     connections,
     c2d,
     twins,
+    query,
     methods,
     ingest,
     telemetry: createTelemetryReader(stores.telemetry),

@@ -5,6 +5,7 @@ import type {
   Identities,
   Identity,
   Methods,
+  Query,
   ServiceC2d,
   ServiceTwins,
   TelemetryReader,
@@ -71,6 +72,8 @@ export interface Hub extends AsyncDisposable {
 
   readonly identities: Identities;
   readonly twins: ServiceTwins;
+  /** Queries over the twins of devices and modules, a page at a time. */
+  readonly query: Query;
   readonly methods: Pick<Methods, "invoke">;
   readonly c2d: ServiceC2d;
   readonly telemetry: TelemetryReader;

@@ -111,6 +111,7 @@ async function start(
     ...inProcess(domain, address, stopping.signal),
     identities: domain.identities,
     twins: domain.twins,
+    query: domain.query,
     methods: domain.methods,
     c2d: domain.c2d.service,
     telemetry: domain.telemetry,

@@ -106,6 +106,7 @@ function listenRest(config: HubConfig, parts: Parts, port: number): Promise<Rest
       identities,
       bulk: domain.bulk,
       twins,
+      query: domain.query,
       methods,
       connections,
       c2d: domain.c2d.service,

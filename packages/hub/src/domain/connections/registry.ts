@@ -85,6 +85,17 @@ export class ConnectionRegistry implements Connections {
     };
   }
 
+  /** Identity keys of the connected. */
+  *connectedKeys(): Generator<string> {
+    for (const [key, { isLive }] of this.#entries) if (isLive) yield key;
+  }
+
+  /** Those, and whoever was connected since the hub started; some may come twice. */
+  *seenKeys(): Generator<string> {
+    yield* this.connectedKeys();
+    yield* this.#left.keys();
+  }
+
   onSubscribed(listener: (link: LiveConnection, kind: SubscriptionKind) => void): () => void {
     this.#subscribed.add(listener);
     return () => this.#subscribed.delete(listener);
