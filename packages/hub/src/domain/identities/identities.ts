@@ -165,6 +165,8 @@ export class DocumentIdentities implements Identities {
   }
 
   async #find(ref: IdentityRef): Promise<Found | undefined> {
+    // The key of a module is its device's id, a slash and its own: an id with a slash must not be read as one.
+    if (!mayExist(ref)) return undefined;
     const asDevice = this.#documents.get("identities", ref.deviceId);
     if (ref.moduleId === undefined) {
       const document = await asDevice;
@@ -297,6 +299,9 @@ export class DocumentIdentities implements Identities {
     await Promise.allSettled(removals);
   }
 }
+
+const mayExist = ({ deviceId, moduleId }: IdentityRef): boolean =>
+  isDeviceId(deviceId) && (moduleId === undefined || isDeviceId(moduleId));
 
 const refOf = ({ deviceId, moduleId }: IdentityRecord): IdentityRef => ({ deviceId, moduleId });
 
