@@ -17,6 +17,22 @@ const printed: Record<string, string[]> = {
   ],
   "03-errors-that-teach.ts": ["connection_string.", "device.refused_not_authorized"],
   "04-test-your-device.ts": ["an hour without network loses no reading", "pass 4", "fail 0"],
+  "05-durable-outbox.ts": [
+    "reading 2 is on disk",
+    "the first process ended by SIGKILL",
+    "the next one finds 3 readings",
+    "4 readings are with the hub",
+  ],
+  "06-provisioning.ts": [
+    'first start: pump-3, remembered false, payload {"welcome":{"model":"P200"}}',
+    "second start: pump-3, remembered true",
+    "the service was asked 1 time",
+  ],
+  "07-x509-files.ts": [
+    "warning: The certificate CN=camera-1 ends at",
+    "changed over: all messages acknowledged",
+    "0 failures, 0 reconnects",
+  ],
 };
 
 test("every example is listed here", () => {
