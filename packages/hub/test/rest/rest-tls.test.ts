@@ -284,6 +284,31 @@ test("a stop that cannot wait tells waiting callers why", async () => {
   expect([status, headers["hubwire-errorcode"]]).toEqual([503, "hub.stopping"]);
 });
 
+test("a connection that is upgraded is handed over, and a stop does not wait for it", async () => {
+  const handed: string[] = [];
+  const world = await createTlsWorld({}, {}, (message, socket, head) => {
+    handed.push(`${message.url ?? ""} ${head.toString()}`);
+    socket.write("HTTP/1.1 101 Switching Protocols\r\n\r\n");
+    socket.on("data", (chunk) => void socket.write(chunk));
+  });
+  const socket = await world.raw();
+  socket.write("GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: y\r\n\r\nhead");
+  await once(socket, "data");
+  expect(handed).toEqual(["/x head"]);
+  await world.listener.stop(0);
+  socket.write("after");
+  const [chunk] = (await once(socket, "data")) as [Buffer];
+  expect(chunk.toString()).toBe("after");
+});
+
+test("without anybody to upgrade to, the request is answered as any other", async () => {
+  const { raw } = await createTlsWorld();
+  const socket = await raw();
+  socket.write("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: y\r\n\r\n");
+  const [chunk] = (await once(socket, "data")) as [Buffer];
+  expect(chunk.toString()).toMatch(/^HTTP\/1\.1 200 /);
+});
+
 test("a taken port is named", async () => {
   const { services, port } = await createTlsWorld();
   const { key, fullChain: cert } = certificates.server;

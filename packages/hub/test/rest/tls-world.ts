@@ -39,6 +39,7 @@ async function answerOf(response: IncomingMessage): Promise<Answer> {
 export async function createTlsWorld(
   limits: Partial<RestLimits> = {},
   overrides: Partial<RestServices> = {},
+  onUpgrade?: Parameters<typeof createRestListener>[0]["onUpgrade"],
 ) {
   const world = await createRestWorld(overrides);
   const listener = await createRestListener({
@@ -47,6 +48,7 @@ export async function createTlsWorld(
     cert: certificates.server.fullChain,
     port: 0,
     limits,
+    ...(onUpgrade === undefined ? {} : { onUpgrade }),
   });
   listeners.push(listener);
   const { port } = listener;

@@ -1,6 +1,6 @@
 import { createServer } from "node:https";
-import type { Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { IotError } from "@hubwire/protocol";
 import { listen } from "@hubwire/transport";
 import { createRestHandler } from "./handler.ts";
@@ -52,13 +52,13 @@ export type RestListenerOptions = {
   /** 0 takes a free one. */
   port: number;
   limits?: Partial<RestLimits>;
+  /** Takes connections that are to speak something else from now on; without it `Upgrade` is ignored. */
+  onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 };
 
 export type RestListener = {
   readonly host: string;
   readonly port: number;
-  /** For `upgrade` requests, which this listener leaves to others; a request without a listener is answered as any. */
-  readonly server: Server;
   /** Requests being worked on, streams included. */
   readonly inFlight: number;
   /** For new connections, e.g. after the certificate was renewed. */
@@ -84,6 +84,9 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     key,
     cert,
     minVersion: "TLSv1.2",
+    // Devices may come with a certificate over WebSocket; whoever comes without is as welcome.
+    requestCert: true,
+    rejectUnauthorized: false,
     // Unlike a bare TLS server, this one also closes what times out or fails in the handshake.
     handshakeTimeout: limits.handshakeTimeoutMs,
     headersTimeout: limits.headersTimeoutMs,
@@ -131,6 +134,16 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     }
   };
   server.on("request", (message, outgoing) => void serve(message, outgoing, () => {}));
+  const upgraded = new Set<Duplex>();
+  const { onUpgrade } = options;
+  if (onUpgrade !== undefined) {
+    server.on("upgrade", (message, socket, head) => {
+      if (stopping.signal.aborted) return socket.destroy();
+      upgraded.add(socket);
+      socket.once("close", () => upgraded.delete(socket));
+      onUpgrade(message, socket, head);
+    });
+  }
   server.on("checkContinue", (message, outgoing) => {
     void serve(message, outgoing, () => outgoing.writeContinue());
   });
@@ -148,7 +161,6 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   return {
     host: bound.address,
     port: bound.port,
-    server,
     get inFlight() {
       return inFlight;
     },
@@ -161,7 +173,8 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       cut.abort();
       await waitAtMost(cutGraceMs);
       server.closeAllConnections();
-      await closed;
+      // What speaks something else by now is ended by whoever it was handed to.
+      if (upgraded.size === 0) await closed;
     },
   };
 }
