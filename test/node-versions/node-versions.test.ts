@@ -12,11 +12,13 @@ import { testWebSocket } from "./web-socket.ts";
 beforeAll(async () => {
   const root = join(import.meta.dirname, "../..");
   // The compiler asks its own notes whether there is anything to do, and these outlive a deleted dist.
-  const isThere = ["protocol", "transport", "log", "device", "hub", "cli", "websocket"].every(
-    (name) => existsSync(join(root, "packages", name, "dist")),
+  const libraries = ["protocol", "transport", "log", "device", "websocket", "pkcs11", "keychain"];
+  const isThere = [...libraries, "hub", "cli"].every((name) =>
+    existsSync(join(root, "packages", name, "dist")),
   );
+  const projects = ["cli", "websocket", "pkcs11", "keychain"].map((name) => `packages/${name}`);
   const [built] = await Promise.all([
-    runScript("tsc", ["-b", ...(isThere ? [] : ["--force"]), "packages/cli"], { cwd: root }),
+    runScript("tsc", ["-b", ...(isThere ? [] : ["--force"]), ...projects], { cwd: root }),
     ...versions.map((version) => nodeBinary(version)),
   ]);
   expect(built.code, built.output).toBe(0);

@@ -23,6 +23,7 @@ import { deviceProgram, hubProgram, logProgram } from "./type-programs.ts";
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "../..");
 const libraries = ["protocol", "transport", "log", "device"];
+const extras = ["websocket", "pkcs11", "keychain"];
 
 /** What the tarballs hold, and what a project that has nothing else can do with them. */
 export function testPackages(): void {
@@ -38,7 +39,13 @@ export function testPackages(): void {
     // Offline: what these packages need, these packages are.
     const args = ["install", "--offline", "--ignore-scripts", "--loglevel=error"];
     await run("npm", [...args, ...tarballs.map((name) => `./${name}`)], { cwd: project });
-    for (const file of ["checks.mjs", "import.mjs", "require.cjs"]) {
+    for (const file of [
+      "checks.mjs",
+      "import.mjs",
+      "outbox-checks.mjs",
+      "require.cjs",
+      "subpath-checks.mjs",
+    ]) {
       copyFileSync(join(import.meta.dirname, file), join(project, file));
     }
   }, 120_000);
@@ -136,7 +143,7 @@ export function testPackages(): void {
 
   test("every package says for which Node it is, and that Node is tested", () => {
     const engines = Object.fromEntries(
-      [...libraries, "hub", "cli"].map((name) => {
+      [...libraries, ...extras, "hub", "cli"].map((name) => {
         const manifest = join(root, "packages", name, "package.json");
         expect(existsSync(manifest)).toBe(true);
         return [
@@ -151,6 +158,9 @@ export function testPackages(): void {
       transport: ">=20.19",
       log: ">=20.19",
       device: ">=20.19",
+      websocket: ">=20.19",
+      pkcs11: ">=20.19",
+      keychain: ">=20.19",
       hub: ">=22.13",
       cli: ">=22.13",
     });

@@ -2,8 +2,22 @@
 
 export const deviceProgram = `
 import { connect, IotError, type DeviceClient, type DeviceStatus } from "@hubwire/device";
+import { makeCertificateRequest, type RenewedCertificate } from "@hubwire/device/certificates";
+import { sealedFile, type SecretSource } from "@hubwire/device/secrets";
+import { fakeHub, type FakeHub } from "@hubwire/device/testing";
 import { parseDeviceConnectionString } from "@hubwire/protocol";
 import { systemClock } from "@hubwire/transport";
+
+export async function inATest(certificate: RenewedCertificate): Promise<string> {
+  const hub: FakeHub = fakeHub();
+  await using client = await connect(hub.connectOptions("d"));
+  await client.enqueue("x", { priority: "high", ttlMs: 1000 });
+  const source: SecretSource = sealedFile("a.sealed", "passphrase");
+  const { csr } = await makeCertificateRequest(source.name);
+  // @ts-expect-error there is no such priority
+  await client.enqueue("x", { priority: "highest" });
+  return certificate.key + csr;
+}
 
 export async function main(connectionString: string): Promise<number> {
   await using client: DeviceClient = await connect({ connectionString, onStatus: (status: DeviceStatus) => void status.state });

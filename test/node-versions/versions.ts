@@ -39,7 +39,7 @@ export function testVersions(): void {
 
   describe.each(versions)("Node %s", (version) => {
     test.each(["import.mjs", "require.cjs"])(
-      "protocol, transport, log and device: %s",
+      "protocol, transport, log, device and its subpaths: %s",
       async (file) => {
         const deviceId = `node-${version}-${file}`;
         const env = await newDevice(deviceId);
@@ -50,7 +50,10 @@ export function testVersions(): void {
         });
         expect(code, output).toBe(0);
         expect(await storedOf(deviceId)).toEqual(
-          Array.from({ length: 20 }, (_, n) => `message ${n}`),
+          Array.from({ length: 20 }, (_, n) => `message ${n}`).concat(
+            Array.from({ length: 10 }, (_, n) => `kept ${n}`),
+            "last",
+          ),
         );
         const { twin } = await hub.twins.read({ deviceId, moduleId: undefined });
         expect(twin["properties"]).toMatchObject({
@@ -59,6 +62,16 @@ export function testVersions(): void {
         await expect.poll(() => hub.c2d.count(deviceId)).toBe(0);
       },
     );
+  });
+
+  const extras = versions.flatMap((version) =>
+    ["extras-import.mjs", "extras-require.cjs"].map((file) => ({ version, file })),
+  );
+  test.each(extras)("Node $version: websocket, pkcs11 and keychain: $file", async (one) => {
+    const { version, file } = one;
+    const script = join(import.meta.dirname, file);
+    const { code, output } = await runScript(await nodeBinary(version), [script], { cwd: root });
+    expect(code, output).toBe(0);
   });
 
   test.each(servers)(
