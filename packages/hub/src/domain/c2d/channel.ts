@@ -4,6 +4,7 @@ import type { Clock, Timer } from "@hubwire/transport";
 import type { HubMetrics } from "../observe.ts";
 import type { C2dQueueStore, QueuedMessage } from "../ports.ts";
 import { bagOf, wantsFeedback } from "./message.ts";
+import type { OnFeedback } from "../feedback/index.ts";
 import type { C2dPort } from "./port.ts";
 
 /** QoS 0 messages handed over in one go: they have no window of their own. */
@@ -20,6 +21,8 @@ export type ChannelParts = {
   store: C2dQueueStore;
   clock: Clock;
   metrics: HubMetrics;
+  /** Messages became feedbackPending. */
+  onFeedback?: OnFeedback | undefined;
   /** Removes what is past its time in the queue; the owner tells everybody whom it concerns. */
   expire: () => Promise<void>;
 };
@@ -188,9 +191,14 @@ export class C2dChannel {
     const { store, queue, metrics } = this.#parts;
     this.#completing++;
     try {
-      const keep = wantsFeedback(message, "positive");
+      const keep = wantsFeedback(message, "positive") && {
+        statusCode: "Success" as const,
+        atMs: this.#parts.clock.wallMs(),
+      };
       const { ok } = await store.complete(queue, message.sequence, lockToken, keep);
-      if (ok) metrics.c2dCompleted++;
+      if (!ok) return;
+      metrics.c2dCompleted++;
+      if (keep !== false) this.#parts.onFeedback?.(queue, [message.sequence]);
     } catch (error) {
       this.#fail(error);
     } finally {

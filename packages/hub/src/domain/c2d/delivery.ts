@@ -5,12 +5,16 @@ import type { C2dQueueStore, QueuedMessage } from "../ports.ts";
 import { generationKey } from "../services.ts";
 import { C2dChannel } from "./channel.ts";
 import type { UnackedMessages } from "./channel.ts";
+import type { OnFeedback } from "../feedback/index.ts";
+import { wantsFeedback } from "./message.ts";
 import type { C2dPort } from "./port.ts";
 
 export type C2dDeliveryOptions = {
   store: C2dQueueStore;
   clock: Clock;
   metrics: HubMetrics;
+  /** Messages became feedbackPending. */
+  onFeedback?: OnFeedback;
   /** Whether a CONNECT with clean=1 empties the queue, as a Microsoft guide for embedded devices says; default true. */
   cleanSessionPurges?: boolean;
 };
@@ -77,9 +81,12 @@ export class C2dDelivery {
       await store.release(queue, "all");
       this.#unreleased.delete(queue);
     }
-    if (cleanSession && this.#options.cleanSessionPurges !== false) await this.#purge(queue);
+    if (cleanSession && this.#options.cleanSessionPurges !== false) {
+      await this.#purgeForCleanSession(queue);
+    }
     const expire = (): Promise<void> => this.expire(queue);
-    const channel = new C2dChannel({ queue, store, clock, metrics, expire }, port);
+    const { onFeedback } = this.#options;
+    const channel = new C2dChannel({ queue, store, clock, metrics, expire, onFeedback }, port);
     const unacked = this.#unacked.get(queue);
     // Without a QoS 1 subscription nothing may be sent again.
     const resend =
@@ -117,15 +124,35 @@ export class C2dDelivery {
   /** Removes what is past its time. */
   async expire(queue: string): Promise<void> {
     const { store, clock, metrics } = this.#options;
-    const expired = await store.expire(queue, clock.wallMs());
+    const nowMs = clock.wallMs();
+    const outcome = { statusCode: "Expired" as const, atMs: nowMs };
+    const expired = await store.expire(queue, nowMs, outcome);
     metrics.c2dExpired += expired.length;
-    this.gone(queue, expired);
+    this.#left(queue, expired);
   }
 
-  async #purge(queue: string): Promise<void> {
-    const { store, metrics } = this.#options;
-    if ((await store.count(queue)) === 0) return;
-    metrics.c2dPurged += (await store.purge(queue)).length;
+  /** Empties the queue; what was in it and wants negative feedback is reported as purged. */
+  async purge(queue: string): Promise<number> {
+    const { store, metrics, clock } = this.#options;
+    const outcome = { statusCode: "Purged" as const, atMs: clock.wallMs() };
+    const purged = await store.purge(queue, outcome);
+    metrics.c2dPurged += purged.length;
+    this.#left(queue, purged);
+    return purged.length;
+  }
+
+  #left(queue: string, messages: readonly QueuedMessage[]): void {
+    this.gone(queue, messages);
+    const reported = messages.filter((message) => wantsFeedback(message, "negative"));
+    if (reported.length === 0) return;
+    this.#options.onFeedback?.(
+      queue,
+      reported.map(({ sequence }) => sequence),
+    );
+  }
+
+  async #purgeForCleanSession(queue: string): Promise<void> {
+    if ((await this.#options.store.count(queue)) > 0) await this.purge(queue);
   }
 
   async #release(queue: string): Promise<void> {

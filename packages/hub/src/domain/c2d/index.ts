@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "@hubwire/transport";
 import type { HubMetrics, Logger } from "../observe.ts";
 import type { C2dQueueStore } from "../ports.ts";
+import type { OnFeedback } from "../feedback/index.ts";
 import type { Identities, ServiceC2d } from "../services.ts";
 import { C2dDelivery } from "./delivery.ts";
 import { createServiceC2d } from "./service.ts";
@@ -19,6 +20,8 @@ export type C2dOptions = {
   metrics: HubMetrics;
   logger: Logger;
   newMessageId: () => string;
+  /** Messages became feedbackPending. */
+  onFeedback?: OnFeedback;
   /** Whether a CONNECT with clean=1 empties the device's queue; default true. */
   cleanSessionPurges?: boolean;
 };

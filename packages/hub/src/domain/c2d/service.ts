@@ -62,10 +62,7 @@ export const createServiceC2d = (options: ServiceC2dOptions): ServiceC2d => ({
 
   async purge(deviceId) {
     const queue = await queueOf({ deviceId, moduleId: undefined }, options);
-    const purged = await options.store.purge(queue);
-    options.metrics.c2dPurged += purged.length;
-    options.delivery.gone(queue, purged);
-    return { purged: purged.length };
+    return { purged: await options.delivery.purge(queue) };
   },
 
   async count(deviceId) {

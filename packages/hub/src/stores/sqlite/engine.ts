@@ -108,7 +108,13 @@ export class SqliteEngine {
       case "count":
         return this.#queues.count(operation.queue);
       case "purge":
-        return this.#queues.purge(operation.queue);
+        return this.#queues.purge(operation);
+      case "feedbackQueues":
+        return this.#queues.feedbackQueues();
+      case "pendingFeedback":
+        return this.#queues.pendingFeedback(operation.queue);
+      case "removeFeedback":
+        return this.#queues.removeFeedback(operation);
       case "queues":
         return this.#queues.queues();
       case "releaseEverything":

@@ -92,9 +92,12 @@ export function queueStore(database: OperationQueue): C2dQueueStore {
     complete: (queue, sequence, lockToken, keepForFeedback) =>
       run({ name: "complete", queue, sequence, lockToken, keepForFeedback }),
     release: (queue, lock) => run({ name: "release", queue, lock }),
-    expire: (queue, nowMs) => messages({ name: "expire", queue, nowMs }),
+    expire: (queue, nowMs, outcome) => messages({ name: "expire", queue, nowMs, outcome }),
     count: (queue) => run({ name: "count", queue }),
-    purge: (queue) => messages({ name: "purge", queue }),
+    purge: (queue, outcome) => messages({ name: "purge", queue, outcome }),
+    feedbackQueues: () => run({ name: "feedbackQueues" }),
+    pendingFeedback: (queue) => messages({ name: "pendingFeedback", queue }),
+    removeFeedback: (removed) => run({ name: "removeFeedback", messages: [...removed] }),
     queues: () => run({ name: "queues" }),
     releaseEverything: () => run({ name: "releaseEverything" }),
   };

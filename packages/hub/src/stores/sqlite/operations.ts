@@ -1,4 +1,4 @@
-import type { Collection, Expected, MemberValues } from "../../domain/ports.ts";
+import type { Collection, Expected, FeedbackOutcome, MemberValues } from "../../domain/ports.ts";
 
 /** What crosses to the worker thread: plain data, values as JSON text. */
 export type Operation =
@@ -46,12 +46,15 @@ export type Operation =
       queue: string;
       sequence: number;
       lockToken: string;
-      keepForFeedback: boolean;
+      keepForFeedback: boolean | FeedbackOutcome;
     }
   | { name: "release"; queue: string; lock: { sequence: number; lockToken: string } | "all" }
-  | { name: "expire"; queue: string; nowMs: number }
+  | { name: "expire"; queue: string; nowMs: number; outcome: FeedbackOutcome | undefined }
   | { name: "count"; queue: string }
-  | { name: "purge"; queue: string }
+  | { name: "purge"; queue: string; outcome: FeedbackOutcome | undefined }
+  | { name: "feedbackQueues" }
+  | { name: "pendingFeedback"; queue: string }
+  | { name: "removeFeedback"; messages: readonly { queue: string; sequence: number }[] }
   | { name: "queues" }
   | { name: "releaseEverything" }
   /** Writes and removes some pages: whether the disk takes anything at all. */

@@ -8,6 +8,9 @@ export const messageStates = ["enqueued", "locked", "feedbackPending"] as const;
 const row = `sequence, enqueued_at_ms AS enqueuedAtMs, expires_at_ms AS expiresAtMs, json, body, state,
   lock_token AS lockToken, locked_until_ms AS lockedUntilMs, delivery_count AS deliveryCount`;
 const noLock = "lock_token = NULL, locked_until_ms = NULL";
+/** The lock's columns hold how the message ended, and when. */
+const pending = "state = 2, lock_token = ?, locked_until_ms = ?";
+const wantsNegative = "json_extract(json, '$.system.ack') IN ('negative', 'full')";
 const unlocked = `state = 0, ${noLock}`;
 const thisLock = "queue = ? AND sequence = ? AND state = 1 AND lock_token = ?";
 
@@ -72,10 +75,14 @@ export class SqlQueues {
   }
 
   complete({ queue, sequence, lockToken, keepForFeedback }: Of<"complete">): { ok: boolean } {
-    const statement = keepForFeedback
-      ? `UPDATE messages SET state = 2, ${noLock} WHERE ${thisLock}`
-      : `DELETE FROM messages WHERE ${thisLock}`;
-    return { ok: this.#sql(statement).run(queue, sequence, lockToken).changes === 1 };
+    if (keepForFeedback === false) {
+      const removed = this.#sql(`DELETE FROM messages WHERE ${thisLock}`);
+      return { ok: removed.run(queue, sequence, lockToken).changes === 1 };
+    }
+    const [statusCode, atMs] =
+      keepForFeedback === true ? [null, null] : [keepForFeedback.statusCode, keepForFeedback.atMs];
+    const kept = this.#sql(`UPDATE messages SET ${pending} WHERE ${thisLock}`);
+    return { ok: kept.run(statusCode, atMs, queue, sequence, lockToken).changes === 1 };
   }
 
   release({ queue, lock }: Of<"release">): void {
@@ -91,11 +98,21 @@ export class SqlQueues {
     }
   }
 
-  expire({ queue, nowMs }: Of<"expire">): StoredMessage[] {
+  expire({ queue, nowMs, outcome }: Of<"expire">): StoredMessage[] {
     const due = "queue = ? AND state < 2 AND expires_at_ms <= ?";
     const found = this.#sql(`SELECT ${row} FROM messages WHERE ${due} ORDER BY sequence`);
     const expired = found.all(queue, nowMs) as StoredMessage[];
-    if (expired.length > 0) this.#sql(`DELETE FROM messages WHERE ${due}`).run(queue, nowMs);
+    if (expired.length > 0) {
+      if (outcome !== undefined) {
+        this.#sql(`UPDATE messages SET ${pending} WHERE ${due} AND ${wantsNegative}`).run(
+          outcome.statusCode,
+          outcome.atMs,
+          queue,
+          nowMs,
+        );
+      }
+      this.#sql(`DELETE FROM messages WHERE ${due}`).run(queue, nowMs);
+    }
     return expired;
   }
 
@@ -106,12 +123,35 @@ export class SqlQueues {
     return Number(counted?.["n"]);
   }
 
-  purge(queue: string): StoredMessage[] {
+  purge({ queue, outcome }: Of<"purge">): StoredMessage[] {
     const waiting = this.#sql(
       `SELECT ${row} FROM messages WHERE queue = ? AND state < 2 ORDER BY sequence`,
     ).all(queue) as StoredMessage[];
-    this.#sql("DELETE FROM messages WHERE queue = ?").run(queue);
+    if (outcome === undefined) {
+      this.#sql("DELETE FROM messages WHERE queue = ?").run(queue);
+      return waiting;
+    }
+    this.#sql(
+      `UPDATE messages SET ${pending} WHERE queue = ? AND state < 2 AND ${wantsNegative}`,
+    ).run(outcome.statusCode, outcome.atMs, queue);
+    this.#sql("DELETE FROM messages WHERE queue = ? AND state < 2").run(queue);
     return waiting;
+  }
+
+  feedbackQueues(): string[] {
+    const rows = this.#sql("SELECT DISTINCT queue FROM messages WHERE state = 2").all();
+    return rows.map((found) => String(found["queue"]));
+  }
+
+  pendingFeedback(queue: string): StoredMessage[] {
+    return this.#sql(
+      `SELECT ${row} FROM messages WHERE queue = ? AND state = 2 ORDER BY sequence`,
+    ).all(queue) as StoredMessage[];
+  }
+
+  removeFeedback({ messages }: Of<"removeFeedback">): void {
+    const remove = this.#sql("DELETE FROM messages WHERE queue = ? AND sequence = ? AND state = 2");
+    for (const { queue, sequence } of messages) remove.run(queue, sequence);
   }
 
   queues(): string[] {
