@@ -2,8 +2,15 @@ import { randomBytes, randomUUID } from "node:crypto";
 import type { Clock } from "@hubwire/transport";
 import type { CleanUp } from "./clean-up.ts";
 import type { HubConfig } from "./config.ts";
-import { createAuthenticator, ensurePolicies } from "./domain/auth/index.ts";
+import {
+  createAuthenticator,
+  createServiceTokens,
+  defaultClockToleranceS,
+  ensurePolicies,
+} from "./domain/auth/index.ts";
+import { createCertificates } from "./domain/certificates/index.ts";
 import { createC2d } from "./domain/c2d/index.ts";
+import { createFeedback } from "./domain/feedback/index.ts";
 import { ConnectionRegistry } from "./domain/connections/index.ts";
 import { createBulk, createIdentities } from "./domain/identities/index.ts";
 import { createMethods } from "./domain/methods/index.ts";
@@ -11,6 +18,7 @@ import { createHubMetrics } from "./domain/observe.ts";
 import type { Logger } from "./domain/observe.ts";
 import type { Stores } from "./domain/ports.ts";
 import { createQueries } from "./domain/query/index.ts";
+import { createConsumerGroups } from "./domain/telemetry/consumer-groups/index.ts";
 import { createTelemetryReader, TelemetryIngest } from "./domain/telemetry/index.ts";
 import { createTwins } from "./domain/twins/index.ts";
 
@@ -27,7 +35,9 @@ export async function composeDomain(
   const metrics = createHubMetrics();
   const policies = await ensurePolicies(documents, randomBytes);
   const identities = createIdentities({ documents, clock, randomBytes, c2d: stores.c2d });
+  const certificates = await createCertificates({ documents, clock, randomBytes });
   const authenticator = createAuthenticator({
+    provenCas: certificates.trusted,
     identities,
     policies,
     clock,
@@ -39,8 +49,17 @@ export async function composeDomain(
   });
   const connections = new ConnectionRegistry({ documents, identities, clock });
   cleanUp.add(() => connections.dispose());
+  const feedback = createFeedback({
+    store: stores.c2d,
+    identities,
+    clock,
+    logger,
+    newLockToken: randomUUID,
+  });
+  cleanUp.add(() => feedback.stop());
   const c2d = createC2d({
     store: stores.c2d,
+    onFeedback: feedback.onFeedback,
     identities,
     clock,
     metrics,
@@ -68,6 +87,7 @@ export async function composeDomain(
   cleanUp.add(() => ingest.close());
   // No lock outlives the hub that gave it.
   await c2d.start();
+  await feedback.start();
   cleanUp.add(() => c2d.stop());
   return {
     metrics,
@@ -75,8 +95,18 @@ export async function composeDomain(
     identities,
     bulk,
     authenticator,
+    certificates,
+    serviceTokens: createServiceTokens({
+      policies,
+      clock,
+      hostNames: names,
+      clockToleranceS: config.clockToleranceS ?? defaultClockToleranceS,
+    }),
+    consumerGroups: await createConsumerGroups({ documents, clock }),
     connections,
     c2d,
+    feedback,
+    telemetryLog: stores.telemetry,
     twins,
     query,
     methods,

@@ -1,5 +1,6 @@
 import { IotError } from "@hubwire/protocol";
 import { defaultTelemetryLimits } from "./domain/telemetry/ingest.ts";
+import { defaultAmqpLimits } from "./listeners/amqp/index.ts";
 import { defaultMqttLimits } from "./listeners/mqtt/index.ts";
 import { restLimitsDefault } from "./listeners/rest/index.ts";
 import type { HubConfig, HubLimits, RetentionConfig } from "./config.ts";
@@ -59,6 +60,7 @@ const methods =
     return missing === undefined ? undefined : `must be an object with ${names.join(", ")}`;
   };
 
+const portOrOff: Check = (value) => (value === false ? undefined : whole(0, 65_535)(value));
 const seconds = number(0, 3600, "seconds");
 const bytes = whole(1, Number.MAX_SAFE_INTEGER);
 const positive = whole(1, Number.MAX_SAFE_INTEGER);
@@ -70,6 +72,7 @@ const limitsLike = (defaults: object): Check => {
 const limitChecks: Record<keyof HubLimits, Check> = {
   mqtt: limitsLike(defaultMqttLimits),
   rest: limitsLike(restLimitsDefault),
+  amqp: limitsLike(defaultAmqpLimits),
   telemetry: limitsLike(defaultTelemetryLimits),
   handshakeTimeoutMs: positive,
   documentsBytesMax: whole(1024 * 1024, Number.MAX_SAFE_INTEGER),
@@ -85,6 +88,8 @@ const checks: Record<keyof HubConfig, Check> = {
   host: text,
   mqttPort: whole(0, 65_535),
   httpsPort: whole(0, 65_535),
+  amqpPort: portOrOff,
+  amqpPlainPort: portOrOff,
   dataDirectory: text,
   hostName,
   hostNames: listOf(hostName),

@@ -2,6 +2,7 @@ import type { Clock } from "@hubwire/transport";
 import type { Logger } from "./domain/observe.ts";
 import type { Stores } from "./domain/ports.ts";
 import type { TelemetryLimits } from "./domain/telemetry/index.ts";
+import type { AmqpLimits } from "./listeners/amqp/index.ts";
 import type { MqttLimits } from "./listeners/mqtt/index.ts";
 import type { RestLimits } from "./listeners/rest/index.ts";
 import type { LogFormat, LogLevel } from "./observe/index.ts";
@@ -17,6 +18,7 @@ export type RetentionConfig = {
 export type HubLimits = {
   mqtt?: Partial<MqttLimits>;
   rest?: Partial<RestLimits>;
+  amqp?: Partial<AmqpLimits>;
   telemetry?: Partial<TelemetryLimits>;
   /** From the first byte of a TLS connection to the end of its handshake. Default 10 s. */
   handshakeTimeoutMs?: number;
@@ -34,6 +36,10 @@ export type HubConfig = {
   mqttPort?: number;
   /** HTTPS. Default 443, which official SDKs hard-code, else 8443, else a free one; a port given here is taken or refused. */
   httpsPort?: number;
+  /** AMQP over TLS. Default 5671, which official SDKs dial, else a free one; a port given here is taken or refused; false: none. */
+  amqpPort?: number | false;
+  /** AMQP without TLS, on 127.0.0.1 whatever `host` says, for `UseDevelopmentEmulator=true`. Default 5672, else a free one; false: none. */
+  amqpPlainPort?: number | false;
   /** Where everything is kept (made if missing, mode 0700). Without it everything is in memory. */
   dataDirectory?: string;
   /** The name in connection strings. Default localhost. */

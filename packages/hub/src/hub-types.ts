@@ -1,7 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { MessagePropertiesInput } from "@hubwire/protocol";
+import type { ConsumerGroups } from "./domain/telemetry/consumer-groups/index.ts";
 import type {
   Authentication,
+  Feedback,
   Identities,
   Identity,
   Methods,
@@ -46,6 +48,10 @@ export interface Hub extends AsyncDisposable {
   readonly hostName: string;
   readonly mqttPort: number;
   readonly httpsPort: number;
+  /** AMQP over TLS; undefined when it is off. */
+  readonly amqpPort: number | undefined;
+  /** AMQP without TLS, on loopback; undefined when it is off. */
+  readonly amqpPlainPort: number | undefined;
   /** PEM of the CA that clients of this hub add to those they trust. */
   readonly caPem: string;
   /** The same as a file; undefined without a data directory. */
@@ -53,6 +59,11 @@ export interface Hub extends AsyncDisposable {
 
   /** What a back end needs, for a shared access policy; default `iothubowner`. It holds a key. */
   connectionString(policyName?: string): string;
+  /**
+   * What an Event Hubs reader needs, for a policy with ServiceConnect; default `service`. With `plain` it is for AMQP
+   * without TLS (`UseDevelopmentEmulator=true`). It holds a key.
+   */
+  eventHubsConnectionString(options?: { policyName?: string; plain?: boolean }): string;
   /** The port is in it when it is not 8883. It holds the device's key, or says `x509=true`. */
   deviceConnectionString(deviceId: string, moduleId?: string): Promise<string>;
   createDevice(device: NewDevice): Promise<{ identity: Identity; connectionString: string }>;
@@ -77,6 +88,8 @@ export interface Hub extends AsyncDisposable {
   readonly methods: Pick<Methods, "invoke">;
   readonly c2d: ServiceC2d;
   readonly telemetry: TelemetryReader;
+  readonly feedback: Feedback;
+  readonly consumerGroups: ConsumerGroups;
 
   /** Admitted device connections. */
   readonly connections: number;

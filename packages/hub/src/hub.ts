@@ -9,9 +9,11 @@ import { writeHubFile } from "./hub-file.ts";
 import type { Hub } from "./hub-types.ts";
 import { keepHouse } from "./housekeeping.ts";
 import { inProcess } from "./in-process.ts";
+import { openAmqp } from "./listen-amqp.ts";
 import { openMqtt, openRest } from "./listen.ts";
 import type { Doors } from "./listen.ts";
 import { cleanLogger, createLogger, createMetricsText } from "./observe/index.ts";
+import { createUpgrades } from "./listeners/websocket/index.ts";
 import { openStores } from "./open-stores.ts";
 import { certificateNames, memoryCertificates, openCertificates } from "./tls/index.ts";
 
@@ -43,7 +45,15 @@ export async function createHub(config: HubConfig = {}): Promise<Hub> {
 
 /** A hub for tests: free ports, everything in memory, only warnings logged; `config` changes any of it. */
 export function startHub(config: HubConfig = {}): Promise<Hub> {
-  return createHub({ mqttPort: 0, httpsPort: 0, logLevel: "warn", logFormat: "pretty", ...config });
+  return createHub({
+    mqttPort: 0,
+    httpsPort: 0,
+    amqpPort: 0,
+    amqpPlainPort: 0,
+    logLevel: "warn",
+    logFormat: "pretty",
+    ...config,
+  });
 }
 
 async function start(
@@ -77,8 +87,11 @@ async function start(
   const { mqtt, tls } = await openMqtt(config, parts);
   // For a start that fails behind this point; a stop has closed both before.
   cleanUp.add(() => Promise.all([tls.close(), stopping.signal.aborted || mqtt.stop()]));
-  const rest = await openRest(config, parts);
-  const doors: Doors = { mqtt, tls, rest };
+  const amqp = await openAmqp(config, parts, hostName);
+  cleanUp.add(() => amqp.stop());
+  const upgrades = createUpgrades({ mqtt, amqp: amqp.listener, logger });
+  const rest = await openRest(config, { ...parts, onUpgrade: upgrades });
+  const doors: Doors = { mqtt, tls, amqp, rest };
   const endHousekeeping = keepHouse({
     clock,
     logger,
@@ -87,6 +100,7 @@ async function start(
     onRenewed: (credentials) => {
       tls.updateSecureContext(credentials);
       rest.updateSecureContext(credentials);
+      amqp.updateSecureContext(credentials);
     },
   });
 
@@ -103,7 +117,13 @@ async function start(
     } else logger.info({ event: "stopped" }, "The hub has stopped");
   };
 
-  const address = { hostName, mqttPort: tls.port, httpsPort: rest.port };
+  const address = {
+    hostName,
+    mqttPort: tls.port,
+    httpsPort: rest.port,
+    amqpPort: amqp.port,
+    amqpPlainPort: amqp.plainPort,
+  };
   const hub: Hub = {
     ...address,
     caPem: certificates.caPem,
@@ -115,6 +135,8 @@ async function start(
     methods: domain.methods,
     c2d: domain.c2d.service,
     telemetry: domain.telemetry,
+    feedback: domain.feedback,
+    consumerGroups: domain.consumerGroups,
     get connections() {
       return domain.connections.count;
     },
@@ -143,13 +165,13 @@ async function start(
  * promised and end. Nothing new comes in meanwhile.
  */
 async function closeDoors(
-  { mqtt, tls, rest }: Doors,
+  { mqtt, tls, amqp, rest }: Doors,
   stopping: AbortController,
   timeoutMs: number,
 ): Promise<void> {
   await Promise.all([tls.close(), rest.stop(timeoutMs)]);
   stopping.abort();
-  await mqtt.stop();
+  await Promise.all([mqtt.stop(), amqp.stop()]);
 }
 
 /** Waits for work, but not for ever: a disk that hangs must not keep a process from ending. */

@@ -1,6 +1,7 @@
 import { formatDeviceConnectionString, IotError } from "@hubwire/protocol";
 import type { DeviceAuth } from "@hubwire/protocol";
 import type { Domain } from "./compose.ts";
+import { eventHubsConnectionString } from "./event-hubs.ts";
 import { serviceConnectionString } from "./domain/auth/index.ts";
 import type { Identity, IdentityRef } from "./domain/services.ts";
 import type { Hub, InvokeOptions, NewDevice, SendOptions } from "./hub-types.ts";
@@ -8,17 +9,23 @@ import { standardHttpsPort, standardMqttPort } from "./listen.ts";
 
 const defaultResponseTimeoutS = 30;
 
+export type HubAddress = Pick<
+  Hub,
+  "hostName" | "mqttPort" | "httpsPort" | "amqpPort" | "amqpPlainPort"
+>;
+
 type InProcess = Pick<
   Hub,
-  "connectionString" | "deviceConnectionString" | "createDevice" | "sendToDevice" | "invokeMethod"
+  | "connectionString"
+  | "eventHubsConnectionString"
+  | "deviceConnectionString"
+  | "createDevice"
+  | "sendToDevice"
+  | "invokeMethod"
 >;
 
 /** The hub's services in the words of somebody who plays a back end in the same process. */
-export function inProcess(
-  domain: Domain,
-  address: { hostName: string; mqttPort: number; httpsPort: number },
-  stopping: AbortSignal,
-): InProcess {
+export function inProcess(domain: Domain, address: HubAddress, stopping: AbortSignal): InProcess {
   const { hostName, mqttPort, httpsPort } = address;
   const mqttHost = mqttPort === standardMqttPort ? hostName : `${hostName}:${mqttPort}`;
   const httpsHost = httpsPort === standardHttpsPort ? hostName : `${hostName}:${httpsPort}`;
@@ -35,6 +42,9 @@ export function inProcess(
   return {
     connectionString: (policyName) =>
       serviceConnectionString(domain.policies, httpsHost, policyName),
+
+    eventHubsConnectionString: ({ policyName = "service", plain = false } = {}) =>
+      eventHubsConnectionString(domain.policies, policyName, address, plain),
 
     async deviceConnectionString(deviceId, moduleId) {
       const identity = await domain.identities.find({ deviceId, moduleId });

@@ -5,26 +5,30 @@ import type { Clock, TlsListener } from "@hubwire/transport";
 import type { Domain } from "./compose.ts";
 import type { HubConfig } from "./config.ts";
 import type { Logger } from "./domain/observe.ts";
+import type { AmqpDoor } from "./listen-amqp.ts";
 import { createMqttListener } from "./listeners/mqtt/index.ts";
 import type { MqttListener } from "./listeners/mqtt/index.ts";
 import { createRestListener } from "./listeners/rest/index.ts";
 import type { RestListener } from "./listeners/rest/index.ts";
+import type { UpgradeListener } from "./listeners/websocket/index.ts";
 import type { PemPair } from "./tls/index.ts";
 
 export const standardMqttPort = 8883;
 export const standardHttpsPort = 443;
 const fallbackHttpsPort = 8443;
-const defaultHost = "127.0.0.1";
+export const defaultHost = "127.0.0.1";
 
-export type Doors = { mqtt: MqttListener; tls: TlsListener; rest: RestListener };
+export type Doors = { mqtt: MqttListener; tls: TlsListener; amqp: AmqpDoor; rest: RestListener };
 
-type Parts = {
+export type Parts = {
   domain: Domain;
   credentials: PemPair;
   clock: Clock;
   logger: Logger;
   unreadyReason: () => string | undefined;
   metricsText: () => Promise<string>;
+  /** Takes WebSockets that come in by HTTPS. */
+  onUpgrade?: UpgradeListener;
 };
 
 /** @throws IotError `hub.port_in_use`, `hub.port_not_permitted`, `hub.address_unavailable` */
@@ -86,7 +90,8 @@ export async function openRest(
   throw new Error("a list of candidates is never empty");
 }
 
-const isAboutPort = (error: unknown): boolean =>
+/** Whether another port may do. */
+export const isAboutPort = (error: unknown): boolean =>
   error instanceof IotError &&
   (error.code === "hub.port_in_use" || error.code === "hub.port_not_permitted");
 
@@ -98,7 +103,7 @@ function tellCost(port: number, { logger }: Parts): void {
 }
 
 function listenRest(config: HubConfig, parts: Parts, port: number): Promise<RestListener> {
-  const { domain, credentials, clock, logger, unreadyReason, metricsText } = parts;
+  const { domain, credentials, clock, logger, unreadyReason, metricsText, onUpgrade } = parts;
   const { authenticator, identities, twins, methods, connections, telemetry } = domain;
   return createRestListener({
     services: {
@@ -110,7 +115,9 @@ function listenRest(config: HubConfig, parts: Parts, port: number): Promise<Rest
       methods,
       connections,
       c2d: domain.c2d.service,
+      feedback: domain.feedback,
       telemetry,
+      certificates: domain.certificates,
       clock,
       logger,
       requestId: randomUUID,
@@ -120,6 +127,7 @@ function listenRest(config: HubConfig, parts: Parts, port: number): Promise<Rest
     ...credentials,
     host: config.host ?? defaultHost,
     port,
+    ...(onUpgrade && { onUpgrade }),
     ...(config.limits?.rest && { limits: config.limits.rest }),
   });
 }

@@ -23,7 +23,7 @@ export type { ProxyOption } from "./proxy/proxy-address.ts";
 export { tlsConnector } from "./tls-connector.ts";
 export type { TlsConnectorOptions } from "./tls-connector.ts";
 export { listen } from "./listen.ts";
-export { listenTls } from "./tls-listener.ts";
+export { listenTls, tlsPeers } from "./tls-listener.ts";
 export type {
   Listener,
   RefusedConnection,

@@ -10,7 +10,7 @@ import { peerCertificateOf } from "./peer-certificate.ts";
 import { credentialsError, identityOptions } from "./tls-credentials.ts";
 import { SocketStream } from "./socket-stream.ts";
 import type { SocketStreamOptions } from "./socket-stream.ts";
-import type { ByteStream } from "./stream.ts";
+import type { ByteStream, PeerInfo } from "./stream.ts";
 
 export type ServerCredentials = {
   /** PEM. */
@@ -94,6 +94,12 @@ export async function listenTls(options: TlsListenOptions): Promise<TlsListener>
     updateSecureContext: (credentials) =>
       withCredentialErrors(() => server.setSecureContext(contextOptions(options, credentials))),
   };
+}
+
+/** What is told about the peers of TLS sockets that another server accepted (HTTPS, whose WebSockets become streams). */
+export function tlsPeers(): (socket: TLSSocket) => PeerInfo {
+  const chains = new ChainMemory();
+  return (socket) => peerOf(socket, formatAddress(socket.remoteAddress, socket.remotePort), chains);
 }
 
 function peerOf(socket: TLSSocket, address: string, chains: ChainMemory): ByteStream["peer"] {

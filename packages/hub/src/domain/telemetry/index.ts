@@ -2,3 +2,6 @@ export { TelemetryIngest } from "./ingest.ts";
 export type { TelemetryLimits } from "./ingest.ts";
 export type { OtherTopic, TelemetryPublisher, TelemetrySink } from "./publisher.ts";
 export { createTelemetryReader } from "./reader.ts";
+export { decodeRecord, encodeRecordHead, startsWith } from "./record.ts";
+export type { MessageSource, RecordHead } from "./record.ts";
+export { eventProperties } from "./reader.ts";

@@ -129,6 +129,7 @@ export class TelemetryPublisher {
       bag,
       retain,
       will,
+      messageSource: "Telemetry",
     });
     return { bytes, propertyBytes };
   }

@@ -33,10 +33,16 @@ export const createTelemetryReader = (store: TelemetryStore): TelemetryReader =>
 
 /** Frozen, because all events in a run of the same head share them. */
 function propertiesOf(head: RecordHead): MessageProperties {
-  const { system, application } = parseD2cProperties(head.bag);
-  if (head.retain) application[retainProperty] = "true";
-  if (head.will) application[messageTypeProperty] = "Will";
+  const { system, application } = eventProperties(head);
   return Object.freeze({ system: Object.freeze(system), application: Object.freeze(application) });
+}
+
+/** What the device said beside the body, and what the hub adds to it. */
+export function eventProperties(head: RecordHead): MessageProperties {
+  const properties = parseD2cProperties(head.bag);
+  if (head.retain) properties.application[retainProperty] = "true";
+  if (head.will) properties.application[messageTypeProperty] = "Will";
+  return properties;
 }
 
 function toEvent(
@@ -53,7 +59,7 @@ function toEvent(
     moduleId: head.moduleId,
     generationId: head.generationId,
     authMethod: head.authMethod,
-    messageSource: "Telemetry",
+    messageSource: head.messageSource,
     modelId: head.modelId,
     properties,
     body: record.bytes.subarray(headBytes.length),

@@ -8,7 +8,7 @@ import { authMethods } from "../auth/auth-method.ts";
  *     deviceId:u8+text  moduleId:u8+text  generationId:u8+text  modelId:u16+text  bag:u16+text  payload …
  *
  * The property bag is kept as the device wrote it: taking a message in must not cost what only a reader needs.
- * Numbers are big-endian, text is UTF-8. Flags: 1 retain, 2 will.
+ * Numbers are big-endian, text is UTF-8. Flags: 1 retain, 2 will; the upper four bits are the place in `messageSources`.
  */
 export type RecordHead = {
   deviceId: string;
@@ -20,11 +20,26 @@ export type RecordHead = {
   bag: string;
   retain: boolean;
   will: boolean;
+  /** `iothub-message-source`. */
+  messageSource: MessageSource;
 };
+
+/**
+ * What an event is about (Azure IoT Hub docs, "Non-telemetry events"). Records refer to it by position: entries are only
+ * ever added at the end, and there is room for sixteen.
+ */
+export const messageSources = [
+  "Telemetry",
+  "deviceConnectionStateEvents",
+  "deviceLifecycleEvents",
+  "twinChangeEvents",
+] as const;
+export type MessageSource = (typeof messageSources)[number];
 
 const formatVersion = 1;
 const RETAIN = 1;
 const WILL = 2;
+const sourceShift = 4;
 const fixedBytes = 7;
 
 export function encodeRecordHead(head: RecordHead): Uint8Array {
@@ -42,7 +57,8 @@ export function encodeRecordHead(head: RecordHead): Uint8Array {
   }
   const bytes = Buffer.allocUnsafeSlow(length);
   bytes[0] = formatVersion;
-  bytes[1] = (head.retain ? RETAIN : 0) | (head.will ? WILL : 0);
+  const source = messageSources.indexOf(head.messageSource) << sourceShift;
+  bytes[1] = (head.retain ? RETAIN : 0) | (head.will ? WILL : 0) | source;
   bytes.writeUInt32BE(length, 2);
   bytes[6] = authMethod;
   let at = fixedBytes;
@@ -88,6 +104,8 @@ export function decodeRecord(record: Uint8Array): DecodedRecord {
     text(2),
   ];
   const flags = bytes[1]!;
+  const messageSource = messageSources[flags >> sourceShift];
+  if (messageSource === undefined) throw corrupt("is of an unknown source");
   return {
     head: {
       deviceId,
@@ -98,6 +116,7 @@ export function decodeRecord(record: Uint8Array): DecodedRecord {
       bag,
       retain: (flags & RETAIN) !== 0,
       will: (flags & WILL) !== 0,
+      messageSource,
     },
     body: record.subarray(headBytes),
     headBytes: record.subarray(0, headBytes),

@@ -1,4 +1,5 @@
 import { amqpErrors } from "./amqp.ts";
+import { caErrors } from "./ca.ts";
 import { certificateErrors } from "./certificate.ts";
 import { connectionStringErrors } from "./connection-string.ts";
 import { credentialErrors } from "./credentials.ts";
@@ -38,6 +39,7 @@ export const catalog = {
   ...deviceCallErrors,
   ...pkcs11Errors,
   ...certificateErrors,
+  ...caErrors,
   ...provisioningErrors,
   ...hubErrors,
   ...serviceErrors,
