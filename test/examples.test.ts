@@ -40,12 +40,18 @@ test("every example is listed here", () => {
   expect(numbered.toSorted()).toEqual(Object.keys(printed));
 });
 
-test.each(Object.entries(printed))("example %s runs to its end", async (name, lines) => {
-  const { code, stdout, stderr } = await runProgram(process.execPath, [
-    "--conditions=@hubwire/source",
-    "--disable-warning=ExperimentalWarning",
-    join(folder, name),
-  ]);
-  expect(code, stderr).toBe(0);
-  for (const line of lines) expect(stdout).toContain(line);
-});
+test.each(Object.entries(printed))(
+  "example %s runs to its end",
+  async (name, lines) => {
+    const args = ["--conditions=@hubwire/source", "--disable-warning=ExperimentalWarning"];
+    const { code, stdout, stderr } = await runProgram(
+      process.execPath,
+      [...args, join(folder, name)],
+      // Seconds on an idle computer; it may share one with every other test.
+      { timeoutMs: 55_000 },
+    );
+    expect(code, stderr).toBe(0);
+    for (const line of lines) expect(stdout).toContain(line);
+  },
+  60_000,
+);
