@@ -9,6 +9,10 @@ export type HubFile = {
   hostName: string;
   mqttPort: number;
   httpsPort: number;
+  /** Missing in files that older hubs left, and when the hub speaks no AMQP. */
+  amqpPort?: number;
+  /** For readers of the hub's events. */
+  eventHubsConnectionString?: string;
   caFile: string;
 };
 

@@ -24,3 +24,5 @@ export type {
   TelemetryEvent,
   TelemetryReader,
 } from "./domain/services.ts";
+export { issueDeviceCertificate, makeDeviceCa } from "./tls/index.ts";
+export type { PemPair } from "./tls/index.ts";

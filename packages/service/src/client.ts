@@ -1,5 +1,7 @@
 import { accessOf } from "./credentials.ts";
 import type { Credentials } from "./credentials.ts";
+import { createCaCertificates } from "./rest/certificates.ts";
+import type { CaCertificates } from "./rest/certificates.ts";
 import { createCaller } from "./rest/caller.ts";
 import type { FetchLike } from "./rest/fetch-like.ts";
 import { createHttpFeedback } from "./rest/feedback.ts";
@@ -53,6 +55,8 @@ export type ServiceClient = {
     purge(deviceId: string, options?: CallOptions): Promise<PurgeResult>;
   };
   readonly feedback: HttpFeedback;
+  /** Hubwire hubs only. */
+  readonly certificates: CaCertificates;
 };
 
 /** @throws IotError `connection_string.*`, `argument.invalid` */
@@ -88,5 +92,6 @@ export function createServiceClient(options: ServiceClientOptions): ServiceClien
       },
     },
     feedback: createHttpFeedback(call),
+    certificates: createCaCertificates(call),
   };
 }

@@ -3,6 +3,7 @@ export type { ServiceClient, ServiceClientOptions } from "./client.ts";
 export type { Credentials } from "./credentials.ts";
 export { Refusal } from "./refusal.ts";
 export { signWithKey } from "./sign.ts";
+export type { CaCertificate, CaCertificates } from "./rest/certificates.ts";
 export type { FetchAnswer, FetchInit, FetchLike } from "./rest/fetch-like.ts";
 export type { HttpFeedback, HttpFeedbackBatch } from "./rest/feedback.ts";
 export type { Identities, IfMatch, Modules } from "./rest/identities.ts";

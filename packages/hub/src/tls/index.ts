@@ -2,3 +2,4 @@ export { memoryCertificates, openCertificates } from "./hub-certificates.ts";
 export type { HubCertificates } from "./hub-certificates.ts";
 export type { PemPair } from "./issue.ts";
 export { certificateNames } from "./names.ts";
+export { issueDeviceCertificate, makeDeviceCa } from "./device-certificates.ts";

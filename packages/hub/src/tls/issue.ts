@@ -5,18 +5,18 @@ import { isAddress } from "./names.ts";
 /** A certificate with its key, both PEM. */
 export type PemPair = { cert: string; key: string };
 
-const dayMs = 86_400_000;
+export const dayMs = 86_400_000;
 const authorityDays = 3650;
 /** Apple's and the CA/Browser Forum's ceiling is 398 days. */
 const serverDays = 365;
 /** Clients whose clocks are behind must not see a certificate from the future. */
 const backdatedMs = dayMs;
 
-const curve = { name: "ECDSA", namedCurve: "P-256" } as const;
-const signingAlgorithm = { name: "ECDSA", hash: "SHA-256" } as const;
+export const curve = { name: "ECDSA", namedCurve: "P-256" } as const;
+export const signingAlgorithm = { name: "ECDSA", hash: "SHA-256" } as const;
 
 /** Loaded when a certificate has to be made, which is once a year. The library needs its polyfill first. */
-async function load(): Promise<typeof library> {
+export async function load(): Promise<typeof library> {
   await import("reflect-metadata");
   return import("@peculiar/x509");
 }
@@ -93,13 +93,14 @@ function importKey(key: string): Promise<webcrypto.CryptoKey> {
   return webcrypto.subtle.importKey("pkcs8", der, curve, false, ["sign"]);
 }
 
-const pem = (certificate: library.X509Certificate): string => `${certificate.toString("pem")}\n`;
+export const pem = (certificate: library.X509Certificate): string =>
+  `${certificate.toString("pem")}\n`;
 
-const pemOfKey = (key: webcrypto.CryptoKey): string =>
+export const pemOfKey = (key: webcrypto.CryptoKey): string =>
   KeyObject.from(key).export({ type: "pkcs8", format: "pem" }).toString();
 
 /** 16 random bytes, positive and without leading zeros, as RFC 5280 asks. */
-function serialNumber(): string {
+export function serialNumber(): string {
   const bytes = webcrypto.getRandomValues(new Uint8Array(16));
   bytes[0] = (bytes[0]! & 0x7f) | 0x40;
   return Buffer.from(bytes).toString("hex");

@@ -48,6 +48,8 @@ export type AuthenticatorOptions = {
   strictUserName?: boolean;
   /** PEM texts of the CAs whose certificates name devices by their CN. */
   deviceCas?: readonly string[];
+  /** CAs that were proven since, looked up at each CONNECT. */
+  provenCas?: () => readonly DeviceCa[];
 };
 
 export const defaultClockToleranceS = 300;
@@ -96,7 +98,8 @@ async function authenticateDevice(attempt: ConnectAttempt, options: Checked): Pr
       ? new IotError("auth.certificate_missing", `${identityKey(ref)} presented no certificate`)
       : wrongType(identity, "a token");
   }
-  requireCertificate(identity, attempt.certificate, options.deviceCas, options.clock.wallMs());
+  const cas = [...options.deviceCas, ...(options.provenCas?.() ?? [])];
+  requireCertificate(identity, attempt.certificate, cas, options.clock.wallMs());
   const warning = claim.isByClientId
     ? `CONNECT of ${identityKey(ref)} has no user name; taken by its certificate and client id. Azure refuses this.`
     : undefined;

@@ -1,6 +1,7 @@
 import { apiVersionDefault, IotError, openApiDocument, percentDecode } from "@hubwire/protocol";
 import { Hono } from "hono";
 import type { Context } from "hono";
+import { addCertificateRoutes } from "./certificate-routes.ts";
 import { parseC2dSend } from "./c2d-json.ts";
 import { parseEventQuery, streamEvents } from "./event-stream.ts";
 import type { RestRequest, RestResponse } from "./exchange.ts";
@@ -86,6 +87,12 @@ export function createHubwireApp(
     c.header("cache-control", "no-store");
     return c.body(stream);
   });
+
+  if (services.certificates !== undefined) {
+    addCertificateRoutes(app, services.certificates, (request, permission) =>
+      authenticator.authorizeService(request.headers["authorization"], permission),
+    );
+  }
 
   const allowed: Readonly<Record<string, string>> = {
     "/healthz": "GET",

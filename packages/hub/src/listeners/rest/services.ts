@@ -1,4 +1,5 @@
 import type { Clock } from "@hubwire/transport";
+import type { Certificates } from "../../domain/certificates/index.ts";
 import type { Logger } from "../../domain/observe.ts";
 import type {
   Authenticator,
@@ -26,6 +27,8 @@ export type RestServices = {
   feedback?: Feedback | undefined;
   query?: Query | undefined;
   telemetry: TelemetryReader;
+  /** CAs of devices; undefined: nothing is served at their addresses. */
+  certificates?: Certificates | undefined;
   clock: Clock;
   logger: Logger;
   /** Makes `x-ms-request-id`, which is also the tracking id in error answers and in the log. */

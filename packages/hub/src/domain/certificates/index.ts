@@ -1,0 +1,2 @@
+export { createCertificates } from "./certificates.ts";
+export type { Certificates, StoredCa } from "./certificates.ts";
