@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- codec|ingestion|client] [--rounds=5] [--json] [--write]`: Hubwire against its peers, in interleaved runs, as ratios
+ * `npm run bench [-- codec|ingestion|client|registry] [--rounds=5] [--json] [--write]`: Hubwire against its peers, in interleaved runs, as ratios
  * with median and spread. `--write` also rewrites bench/results.md.
  */
 import { execFileSync } from "node:child_process";
@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import * as footprint from "../bench/load/client-footprint.ts";
 import * as client from "../bench/load/client.ts";
 import * as ingestion from "../bench/load/ingestion.ts";
+import * as registry from "../bench/load/registry.ts";
 import * as codec from "../bench/micro/codec.ts";
 import { ensureSystemPackages } from "./system-packages.ts";
 
@@ -24,14 +25,14 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const parts = ["codec", "ingestion", "client"] as const;
+const parts = ["codec", "ingestion", "client", "registry"] as const;
 type Part = (typeof parts)[number];
 const unknown = positionals.filter((name) => !(parts as readonly string[]).includes(name));
 const rounds = Number(values.rounds);
 if (values.help || unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
   if (unknown.length > 0) process.stderr.write(`Unknown benchmark: ${unknown.join(", ")}\n`);
   process.stderr.write(
-    "usage: npm run bench [-- codec|ingestion|client] [--rounds=5] [--json] [--write]\n",
+    "usage: npm run bench [-- codec|ingestion|client|registry] [--rounds=5] [--json] [--write]\n",
   );
   process.exit(values.help ? 0 : 2);
 }
@@ -97,6 +98,11 @@ if (wants("client")) {
   );
   const cost = footprint.run({ rounds: 4 * rounds, nodes: nodes() }, progress);
   keep("footprint", "What loading the device client costs", cost, footprint.format(cost));
+}
+
+if (wants("registry")) {
+  const found = await registry.run({ devices: 100_000, rounds }, progress);
+  keep("registry", "Registry: 100,000 devices, durable, over HTTPS", found, registry.format(found));
 }
 
 /** This Node, and the system's where it is another one. */
