@@ -171,7 +171,8 @@ export type C2dMessage = {
 export interface ServiceC2d {
   send(deviceId: string, message: C2dMessage): Promise<{ messageId: string; sequence: number }>;
   purge(deviceId: string): Promise<{ purged: number }>;
-  count(deviceId: string): Promise<number>;
+  /** @param generationId of an identity just read, which saves reading it again */
+  count(deviceId: string, generationId?: string): Promise<number>;
 }
 
 /** What became of a cloud-to-device message whose sender asked to be told. */

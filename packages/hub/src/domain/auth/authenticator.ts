@@ -21,6 +21,7 @@ import {
   requireSignature,
   requireUnexpired,
 } from "./tokens.ts";
+import { VerifiedTokens } from "./verified-tokens.ts";
 import { keyMark, policyMark } from "../credential-marks.ts";
 import type { CredentialMark } from "../credential-marks.ts";
 import { identityKey } from "../services.ts";
@@ -61,6 +62,7 @@ type Checked = Omit<AuthenticatorOptions, "deviceCas"> & {
   expiryGraceS: number;
   strictUserName: boolean;
   deviceCas: readonly DeviceCa[];
+  verified: VerifiedTokens;
 };
 
 /** @throws IotError `argument.invalid` for an option out of range or a CA that is none */
@@ -71,6 +73,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     expiryGraceS: seconds("expiryGraceS", options.expiryGraceS, defaultExpiryGraceS),
     strictUserName: options.strictUserName ?? false,
     deviceCas: parseDeviceCas(options.deviceCas ?? []),
+    verified: new VerifiedTokens(),
   };
   if (checked.expiryGraceS > expiryGraceSMax) {
     throw new IotError("argument.invalid", `expiryGraceS is at most ${expiryGraceSMax}`);
@@ -229,7 +232,8 @@ function authorizeService(
   if (authorization === undefined || authorization === "") {
     throw new IotError("auth.missing_authorization", "The request has no Authorization header");
   }
-  const token = readToken(authorization);
+  const verified = options.verified.get(authorization);
+  const token = verified ?? readToken(authorization);
   const policy = requirePolicy(token, options.policies, permission);
   const anyHost = [token.resource.split("/")[0] ?? ""];
   const hostNames = options.hostNames.length === 0 ? anyHost : options.hostNames;
@@ -238,7 +242,10 @@ function authorizeService(
     sasCoversHub(token, hostNames, path),
     [hostNames[0] ?? "this hub", ...path].join("/"),
   );
-  requireSignature(token, policy, `policy ${policy.name}`);
+  if (verified === undefined) {
+    requireSignature(token, policy, `policy ${policy.name}`);
+    options.verified.add(authorization, token);
+  }
   requireUnexpired(token, options.clock.wallMs(), options.clockToleranceS);
 }
 

@@ -65,9 +65,11 @@ export const createServiceC2d = (options: ServiceC2dOptions): ServiceC2d => ({
     return { purged: await options.delivery.purge(queue) };
   },
 
-  async count(deviceId) {
-    const queue = await queueOf({ deviceId, moduleId: undefined }, options);
-    return options.store.count(queue);
+  async count(deviceId, generationId) {
+    const ref = { deviceId, moduleId: undefined };
+    return options.store.count(
+      generationId === undefined ? await queueOf(ref, options) : generationKey(ref, generationId),
+    );
   },
 });
 

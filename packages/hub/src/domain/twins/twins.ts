@@ -122,8 +122,10 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
   /** @throws IotError `device.not_found` */
   async read(ref: IdentityRef): Promise<ServiceView> {
     const identity = await this.#existing(ref);
-    const waiting = await this.#waitingC2d(identity);
-    const stored = await this.#read(generationKey(ref, identity.generationId));
+    const [waiting, stored] = await Promise.all([
+      this.#waitingC2d(identity),
+      this.#read(generationKey(ref, identity.generationId)),
+    ]);
     return this.#view(identity, waiting, stored);
   }
 
@@ -217,8 +219,9 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
     throw new IotError("hub.busy", "Other writers keep changing this twin");
   }
 
-  async #waitingC2d({ deviceId, moduleId }: Identity): Promise<number> {
-    return moduleId === undefined ? ((await this.#c2d?.count(deviceId)) ?? 0) : 0;
+  async #waitingC2d({ deviceId, moduleId, generationId }: Identity): Promise<number> {
+    if (moduleId !== undefined || this.#c2d === undefined) return 0;
+    return this.#c2d.count(deviceId, generationId);
   }
 
   #view(identity: Identity, waitingC2d: number, { twin, modelId }: StoredTwin): ServiceView {

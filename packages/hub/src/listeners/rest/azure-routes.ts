@@ -33,11 +33,7 @@ const withEtag = (value: object, etag: string): RestResponse =>
   jsonResponse(200, value, { etag: `"${etag}"` });
 
 async function showDevice(identity: Identity, services: RestServices): Promise<object> {
-  // 0 for a device that was deleted since it was read: the answer is about the moment of the reading.
-  const waiting = await services.c2d.count(identity.deviceId).catch((error: unknown) => {
-    if (error instanceof IotError && error.code === "device.not_found") return 0;
-    throw error;
-  });
+  const waiting = await services.c2d.count(identity.deviceId, identity.generationId);
   return formatDevice(identity, services.connections.presence(identity), waiting);
 }
 

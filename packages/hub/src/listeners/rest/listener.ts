@@ -78,7 +78,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const { services, key, cert } = options;
   const limits: RestLimits = { ...restLimitsDefault, ...options.limits };
   const stopping = new AbortController();
-  const cut = new AbortController();
+  const waiting = new Set<AbortController>();
   const handle = createRestHandler(services, stopping.signal);
   const server = createServer({
     key,
@@ -116,9 +116,10 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   ): Promise<void> => {
     inFlight++;
     const gone = new AbortController();
-    outgoing.once("close", () => gone.abort());
-    const onCut = (): void => gone.abort(new IotError("hub.stopping", "The hub is stopping"));
-    cut.signal.addEventListener("abort", onCut);
+    outgoing.once("close", () => {
+      if (!outgoing.writableFinished) gone.abort();
+    });
+    waiting.add(gone);
     try {
       if (stopping.signal.aborted) outgoing.shouldKeepAlive = false;
       const request = toRestRequest(message, gone.signal, invite);
@@ -129,7 +130,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       services.logger.error({ err: error }, "a REST exchange broke");
       outgoing.destroy();
     } finally {
-      cut.signal.removeEventListener("abort", onCut);
+      waiting.delete(gone);
       if (--inFlight === 0) whenIdle?.();
     }
   };
@@ -138,7 +139,10 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const { onUpgrade } = options;
   if (onUpgrade !== undefined) {
     server.on("upgrade", (message, socket, head) => {
-      if (stopping.signal.aborted) return socket.destroy();
+      if (stopping.signal.aborted) {
+        socket.destroy();
+        return;
+      }
       upgraded.add(socket);
       socket.once("close", () => upgraded.delete(socket));
       onUpgrade(message, socket, head);
@@ -170,7 +174,9 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       stopping.abort();
       await waitAtMost(graceMs);
-      cut.abort();
+      for (const gone of waiting) {
+        gone.abort(new IotError("hub.stopping", "The hub is stopping"));
+      }
       await waitAtMost(cutGraceMs);
       server.closeAllConnections();
       // What speaks something else by now is ended by whoever it was handed to.
