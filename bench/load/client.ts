@@ -1,9 +1,11 @@
 /**
  * `@hubwire/device` against azure-iot-device and mqtt.js: one connection, TLS, QoS 1, 256 B, a sink that acknowledges and
- * discards. The clients take turns, each in a process of its own on one core, the sink on the other.
+ * discards. The clients take turns, each in a process of its own on one core, the sink on the other. Ours is loaded as it is
+ * published.
  */
 import { join } from "node:path";
-import { makeCertificate, runNode, startNodeServer } from "../support/process.ts";
+import { compiled } from "../support/compiled.ts";
+import { makeCertificate, runCompiled, runNode, startNodeServer } from "../support/process.ts";
 import { formatSpread, ratios, spread, type Spread } from "../support/statistics.ts";
 import type { ClientOptions, ClientResult } from "./client-measure.ts";
 import type { MemoryResult } from "./client-memory.ts";
@@ -15,11 +17,13 @@ const clients = {
   "hubwire, durable outbox": "client-hubwire.ts",
   "azure-iot-device": "client-azure.ts",
   "mqtt.js": "client-mqttjs.ts",
+  "no client (the ceiling)": "client-raw.ts",
 } as const;
 type ClientName = keyof typeof clients;
 const names = Object.keys(clients) as ClientName[];
 
 export type ClientRow = {
+  node: string;
   inflight: number;
   client: ClientName;
   perS: Spread;
@@ -29,10 +33,15 @@ export type ClientRow = {
   connectMs: number;
 };
 
+/** A Node to measure on: users have old ones, and how far clients are apart differs between them. */
+export type BenchNode = { name: string; path: string };
+
 export async function run(
-  options: { rounds: number; inflight: readonly number[] },
+  options: { rounds: number; inflight: readonly number[]; node: BenchNode },
   progress: (line: string) => void,
 ): Promise<ClientRow[]> {
+  const { node } = options;
+  const scripts = await compiled(Object.values(clients));
   const tls = makeCertificate();
   const server = await startNodeServer<{ port: number }>(join(here, "discard-server.ts"), [
     tls.keyFile,
@@ -51,13 +60,14 @@ export async function run(
             inflight,
             durable: name === "hubwire, durable outbox",
             payloadBytes: 256,
-            warmMs: 700,
-            measureMs: 2000,
+            warmMs: 600,
+            measureMs: 1500,
           };
-          const result = await runNode<ClientResult>(join(here, clients[name]), input);
+          const script = join(scripts, clients[name].replace(".ts", ".mjs"));
+          const result = await runCompiled<ClientResult>(node.path, script, input);
           results.get(name)?.push(result);
           progress(
-            `round ${round}/${options.rounds}  ${inflight} in flight  ${name}: ${(result.perS / 1000).toFixed(1)} k/s`,
+            `Node ${node.name}, round ${round}/${options.rounds}  ${inflight} in flight  ${name}: ${(result.perS / 1000).toFixed(1)} k/s`,
           );
         }
       }
@@ -65,6 +75,7 @@ export async function run(
         (results.get(name) ?? []).map((result) => result[field]);
       for (const name of names) {
         rows.push({
+          node: node.name,
           inflight,
           client: name,
           perS: spread(of(name, "perS")),
@@ -128,12 +139,12 @@ const thousands = ({ median, min, max, runs }: Spread): Spread => ({
 
 export function format(rows: readonly ClientRow[]): string {
   const lines = [
-    "| in flight | client | thousand messages/s, median (min–max) | × azure-iot-device | × mqtt.js | CPU s/100 k | connect, ms |",
-    "| ---: | --- | ---: | ---: | ---: | ---: | ---: |",
+    "| Node | in flight | client | thousand messages/s, median (min–max) | × azure-iot-device | × mqtt.js | CPU s/100 k | connect, ms |",
+    "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
   ];
   for (const row of rows) {
     lines.push(
-      `| ${row.inflight} | ${row.client} | ${formatSpread(thousands(row.perS))} | ${formatSpread(row.ratioToAzure)} | ${formatSpread(row.ratioToMqttJs)} | ${row.cpuSPer100k.toFixed(2)} | ${row.connectMs.toFixed(0)} |`,
+      `| ${row.node} | ${row.inflight} | ${row.client} | ${formatSpread(thousands(row.perS))} | ${formatSpread(row.ratioToAzure)} | ${formatSpread(row.ratioToMqttJs)} | ${row.cpuSPer100k.toFixed(2)} | ${row.connectMs.toFixed(0)} |`,
     );
   }
   return lines.join("\n");

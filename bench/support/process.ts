@@ -52,7 +52,17 @@ export async function runNode<T>(
   input: object,
   flags: readonly string[] = [],
 ): Promise<T> {
-  const [command, all] = pinned(1, process.execPath, [...nodeFlags, ...flags, script]);
+  return runCompiled(process.execPath, script, input, [...nodeFlags, ...flags]);
+}
+
+/** The same for plain JavaScript on any Node. */
+export async function runCompiled<T>(
+  node: string,
+  script: string,
+  input: object,
+  flags: readonly string[] = [],
+): Promise<T> {
+  const [command, all] = pinned(1, node, [...flags, script]);
   const child = spawn(command, all, { stdio: ["pipe", "pipe", "inherit"] });
   child.stdin.end(JSON.stringify(input));
   const chunks: Buffer[] = [];
