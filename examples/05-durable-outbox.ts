@@ -4,12 +4,12 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect, type ConnectOptions } from "@hubwire/device";
+import { connect, type DeviceOptions } from "@hubwire/device";
 import { startHub } from "@hubwire/hub";
 
 const [connectionString = "", directory = ""] = process.argv.slice(2);
 
-const options = (): ConnectOptions => ({
+const options = (): DeviceOptions & { connectionString: string } => ({
   connectionString,
   waitForConnection: false,
   outbox: {
