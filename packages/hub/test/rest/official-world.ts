@@ -13,11 +13,11 @@ afterEach(() => {
 });
 
 /** The official client dials port 443 of its host and nothing else: what it dials is led to `port` of this machine. */
-function leadHere(port: number): void {
+export function leadHere(port: number, ca: string): void {
   prototype.createConnection = function (this: Agent, options, callback) {
     const { port: dialled } = options as { port?: number | string };
     if (Number(dialled) !== 443) return original.call(this, options, callback);
-    const here = { host: "127.0.0.1", port, servername: "localhost", ca: certificates.root.cert };
+    const here = { host: "127.0.0.1", port, servername: "localhost", ca };
     return original.call(this, { ...options, ...here }, callback);
   };
 }
@@ -25,7 +25,7 @@ function leadHere(port: number): void {
 /** The REST surface over TLS and the official `Registry` in front of it, as it is installed from the registry. */
 export async function createOfficialWorld() {
   const world = await createTlsWorld();
-  leadHere(world.port);
+  leadHere(world.port, certificates.root.cert);
   const connectionString = (policyName: string): string => {
     const policy = world.policies.find(({ name }) => name === policyName);
     return `HostName=${hostName};SharedAccessKeyName=${policyName};SharedAccessKey=${policy?.primaryKey ?? ""}`;

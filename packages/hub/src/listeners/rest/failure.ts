@@ -52,9 +52,3 @@ export function tellFailure(thrown: unknown, trackingId: string, wallMs: number)
   };
   return { response, error, code };
 }
-
-/** @throws IotError `route.feature_absent` when the hub was put together without it */
-export function present<T>(feature: T | undefined, name: string): T {
-  if (feature !== undefined) return feature;
-  throw new IotError("route.feature_absent", `This hub has no ${name}`);
-}

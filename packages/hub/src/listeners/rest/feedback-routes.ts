@@ -1,7 +1,6 @@
 import { IotError } from "@hubwire/protocol";
 import type { FeedbackRecord } from "../../domain/services.ts";
 import { emptyResponse, jsonResponse } from "./exchange.ts";
-import { present } from "./failure.ts";
 import type { Route } from "./route.ts";
 
 /** Azure IoT Hub docs, "Cloud-to-device messages": what a feedback message says it is. */
@@ -17,7 +16,7 @@ const formatRecord = (record: FeedbackRecord): object => ({
 });
 
 export const receiveFeedback: Route = async ({ services }) => {
-  const batch = await present(services.feedback, "feedback").receive();
+  const batch = await services.feedback.receive();
   if (batch === undefined) return emptyResponse(204);
   return jsonResponse(200, batch.records.map(formatRecord), {
     "content-type": feedbackType,
@@ -30,10 +29,10 @@ export const receiveFeedback: Route = async ({ services }) => {
 
 /** With or without `reject` the batch is gone: nobody tells the feedback of feedback. */
 export const completeFeedback: Route = async ({ match, services }) =>
-  settled(await present(services.feedback, "feedback").complete(match.params.lockToken));
+  settled(await services.feedback.complete(match.params.lockToken));
 
 export const abandonFeedback: Route = async ({ match, services }) =>
-  settled(await present(services.feedback, "feedback").abandon(match.params.lockToken));
+  settled(await services.feedback.abandon(match.params.lockToken));
 
 function settled({ ok }: { ok: boolean }): ReturnType<typeof emptyResponse> {
   if (ok) return emptyResponse(204);

@@ -1,7 +1,6 @@
 import { encodeUtf8, IotError } from "@hubwire/protocol";
 import { jsonResponse } from "./exchange.ts";
 import type { RestRequest } from "./exchange.ts";
-import { present } from "./failure.ts";
 import { parseBody, readJsonBytes, requireObject, textMember } from "./json-body.ts";
 import type { Route } from "./route.ts";
 
@@ -14,7 +13,7 @@ export const runQuery: Route = async ({ request, services }) => {
   const body = requireObject(parseBody(await readJsonBytes(request, queryBytesMax)), "The query");
   const text = textMember(body, "query");
   if (text === undefined) throw new IotError("argument.invalid", "query is missing");
-  const { itemType, items, continuation } = await present(services.query, "queries").run(
+  const { itemType, items, continuation } = await services.query.run(
     { text },
     { pageSize: pageSizeOf(request), continuation: continuationOf(request) },
   );

@@ -23,9 +23,8 @@ export type RestServices = {
   methods: Pick<Methods, "invoke">;
   connections: Pick<Connections, "presence" | "count">;
   c2d: ServiceC2d;
-  /** Undefined: answered as a feature that is absent. */
-  feedback?: Feedback | undefined;
-  query?: Query | undefined;
+  feedback: Feedback;
+  query: Query;
   telemetry: TelemetryReader;
   /** CAs of devices; undefined: nothing is served at their addresses. */
   certificates?: Certificates | undefined;
