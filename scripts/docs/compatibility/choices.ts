@@ -175,4 +175,30 @@ export const choices: readonly Choice[] = [
     option: "`limits.mqtt.connectTimeoutMs`",
     shown: hub.mqtt("a client that sends nothing is closed after 30 s"),
   },
+  {
+    point: "A bulk operation some of whose elements failed",
+    choice:
+      "400 with the result as its body and BulkRegistryOperationFailure (400013) in the header; the others are carried out.",
+    option: undefined,
+    shown: hub.rest("%s of %s with etag %s is %s"),
+  },
+  {
+    point: "A bulk operation that cannot be read, names a device twice or has over 100 elements",
+    choice:
+      "Refused as a whole: ArgumentInvalid, 400011 DeviceDefinedMultipleTimes, 413002 TooManyDevices. An element without `importMode` is to be created.",
+    option: undefined,
+    shown: hub.rest("a bulk with %s is refused as a whole"),
+  },
+  {
+    point: "An `If-Match` that is no etag (a list, a lone quote)",
+    choice: "412, like any that does not match.",
+    option: undefined,
+    shown: hub.rest("%s refuses an etag that is %s"),
+  },
+  {
+    point: "Calls of features that this hub does not have",
+    choice: "404 with FeatureNotSupported (404013), whoever asks.",
+    option: undefined,
+    shown: hub.rest("%s %s is answered that this hub has no %s"),
+  },
 ];

@@ -394,9 +394,12 @@ export const deviceSections: readonly Section[] = [
         "Refused with 403009 InvalidMessageExpiryTime: its sender learns of it.",
         hub.rest("a message with %s is refused"),
       ),
-      absent(
-        "Feedback (`iothub-ack`) batches",
-        "What was asked for is kept; nobody can read it yet.",
+      same(
+        "Feedback (`iothub-ack`) in batches over HTTP: received under a lock, completed, abandoned",
+        hub.rest(
+          "feedback of purged messages comes over HTTP, once it is completed never again",
+          "feedback is received, abandoned, received again and completed",
+        ),
       ),
       absent("Receive, complete, abandon and reject over HTTPS"),
     ],

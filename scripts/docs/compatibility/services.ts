@@ -28,6 +28,21 @@ export const serviceSections: readonly Section[] = [
         ),
       ),
       same(
+        "A policy's token may be for less than the hub (`{host}/devices/{id}`); the key of a device opens no service route",
+        hub.rest(
+          "a token for %s asks %s %s: covered %s",
+          "the key of a device opens no service route, not even its own device's",
+        ),
+      ),
+      same(
+        "The official registry client (`azure-iothub` 1.16) does its operations and names its errors",
+        hub.rest(
+          "azure-iothub creates, reads, updates, lists and deletes devices",
+          "azure-iothub names the errors of devices",
+          "azure-iothub calls methods and tells the failures apart",
+        ),
+      ),
+      same(
         "The error envelope: `ErrorCode:{Name};…` and `iothub-errorcode`; modules and methods in their own forms",
         hub.rest(
           "the error envelope has the form that every SDK reads",
@@ -66,7 +81,12 @@ export const serviceSections: readonly Section[] = [
       ),
       same(
         '`If-Match: "*"`, quoted or bare; DELETE needs one',
-        hub.rest("If-Match %s takes any etag", "a delete without If-Match is refused"),
+        hub.rest(
+          "If-Match %s takes any etag",
+          "a delete without If-Match is refused",
+          "%s takes its etag: %s",
+          "%s refuses an etag that is %s",
+        ),
       ),
       same(
         "An update replaces everything; without `authentication` it makes new keys",
@@ -101,7 +121,16 @@ export const serviceSections: readonly Section[] = [
         "Not made: there is no edge.",
         hub.identities("module id %j is %s"),
       ),
-      absent("Bulk: `POST /devices`, import and export jobs"),
+      same(
+        "Bulk (`POST /devices`) in every import mode, up to 100 elements, each for itself, with twins",
+        hub.rest(
+          "%s of %s leaves it %s",
+          "each element is for itself: what fails keeps nobody else from it",
+          "a device whose twin cannot be written is there, and a warning says so",
+          "azure-iothub adds, updates and removes devices in bulk",
+        ),
+      ),
+      absent("Import and export jobs"),
     ],
   },
   {
@@ -141,7 +170,14 @@ export const serviceSections: readonly Section[] = [
           "unknown devices and modules are both answered 404001",
         ),
       ),
-      absent("Queries (`POST /devices/query`), jobs, configurations"),
+      same(
+        "Queries by page (`POST /devices/query`); no continuation on the last page",
+        hub.rest(
+          "azure-iothub walks through a query page by page, to its end",
+          "a query is paged by headers, and the last page has no continuation",
+        ),
+      ),
+      absent("Jobs, configurations", "Answered 404 FeatureNotSupported (404013)."),
       absent("Digital twins (`/digitaltwins`)", "The twin itself has the model id."),
     ],
   },
