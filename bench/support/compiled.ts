@@ -6,11 +6,8 @@ const root = join(import.meta.dirname, "..", "..");
 
 /** The scripts as plain JavaScript, for a Node that knows no TypeScript; they import the packages as published. */
 export async function compiled(scripts: readonly string[]): Promise<string> {
-  const published = spawnSync(process.execPath, [join(root, "scripts", "bundle.mjs")], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  if (published.status !== 0) throw new Error(`scripts/bundle.mjs failed: ${published.stderr}`);
+  run("tsc", ["-b"]);
+  run(process.execPath, [join(root, "scripts", "bundle.mjs")]);
   // Inside the repository, so that its packages are found from there.
   const folder = join(root, "node_modules", ".cache", "hubwire-bench");
   for (const script of new Set(scripts)) {
@@ -23,4 +20,9 @@ export async function compiled(scripts: readonly string[]): Promise<string> {
     await built.close();
   }
   return folder;
+}
+
+function run(command: string, args: readonly string[]): void {
+  const done = spawnSync(command, args, { cwd: root, encoding: "utf8" });
+  if (done.status !== 0) throw new Error(`${command} failed: ${done.stdout}${done.stderr}`);
 }
