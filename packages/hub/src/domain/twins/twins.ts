@@ -146,23 +146,25 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
     apply: ServiceWrite,
   ): Promise<ServiceView> {
     const identity = await this.#existing(ref);
-    // Before the write: once that is committed, nothing may fail any more.
-    const waiting = await this.#waitingC2d(identity);
+    // Counted while the twin is read, and known before the write: once that is committed, nothing may fail any more.
+    const waiting = this.#waitingC2d(identity);
+    waiting.catch(() => {});
     const key = generationKey(ref, identity.generationId);
     const stored = await this.#serial.run(key, async () => {
       let notification: TwinWrite["desiredNotification"];
-      const written = await this.#write(key, (before) => {
+      const change = (before: StoredTwin): StoredTwin => {
         checkEtag(before.twin, ifMatch);
         const result = apply(before.twin, body, this.#nowIso());
         notification = result.desiredNotification;
         return { ...before, twin: result.twin };
-      });
+      };
+      const written = await this.#write(key, change, waiting);
       if (notification !== undefined) {
         this.#notify(ref, identity.generationId, written.twin.desired.version, notification);
       }
       return written;
     });
-    return this.#view(identity, waiting, stored);
+    return this.#view(identity, await waiting, stored);
   }
 
   #notify(ref: IdentityRef, generationId: string, version: number, notification: object): void {
@@ -209,9 +211,14 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
     return { ...(document.value as StoredTwin), revision: document.revision };
   }
 
-  async #write(key: string, change: (stored: StoredTwin) => StoredTwin): Promise<StoredTwin> {
+  /** Nothing is written before `ready`, and nothing at all when that fails. */
+  async #write(
+    key: string,
+    change: (stored: StoredTwin) => StoredTwin,
+    ready?: Promise<unknown>,
+  ): Promise<StoredTwin> {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const { revision, ...before } = await this.#read(key);
+      const [{ revision, ...before }] = await Promise.all([this.#read(key), ready]);
       const after = change(before);
       const put = await putDecided(this.#documents, "twins", key, after, revision);
       if (put.ok) return after;
