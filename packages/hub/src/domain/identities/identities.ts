@@ -16,6 +16,7 @@ import { deleteDecided, putDecided } from "./decided.ts";
 import { etagOf, firstCounter, Generations, type RandomBytes } from "./mint.ts";
 import { identityOf, recordOf, type IdentityRecord } from "./record.ts";
 import { Serial } from "./serial.ts";
+import { shareRuns } from "./shared-run.ts";
 import { sweepLeftovers } from "./sweep.ts";
 
 /** Azure IoT Hub docs, identity registry. */
@@ -145,7 +146,10 @@ export class DocumentIdentities implements Identities {
     return modules.map((record) => identityOf(record, device));
   }
 
-  async statistics(): Promise<{ total: number; enabled: number; disabled: number }> {
+  /** Counted anew each time, over the whole registry; who asks at the same time shares the work. */
+  readonly statistics = shareRuns(() => this.#count());
+
+  async #count(): Promise<{ total: number; enabled: number; disabled: number }> {
     const counts = { total: 0, enabled: 0, disabled: 0 };
     for await (const { record } of this.#devices()) {
       counts.total++;
