@@ -9,15 +9,15 @@ function splitGenerationKey(key: string): { identity: string; generationId: stri
   return { identity: key.slice(0, at), generationId: key.slice(at + 1) };
 }
 
-async function* everyDocument(
+async function* everyPage(
   documents: DocumentStore,
   collection: Collection,
-): AsyncGenerator<Document> {
+): AsyncGenerator<Document[]> {
   let after: string | undefined;
   for (;;) {
     const options = after === undefined ? { limit: pageSize } : { after, limit: pageSize };
     const page = await documents.list(collection, options);
-    yield* page;
+    yield page;
     after = page.at(-1)?.key;
     if (page.length < pageSize) return;
   }
@@ -25,7 +25,8 @@ async function* everyDocument(
 
 /**
  * Removes what belongs to lives of identities that are over. A life that is over never comes back and nothing starts
- * before its identity is written, so a leftover found here cannot be in use; the leftover is read before the identity.
+ * before its identity is written, so a leftover found here cannot be in use; leftovers are read before their identities.
+ * Page by page: a hub with 100,000 devices sweeps when it starts.
  */
 export async function sweepLeftovers(
   documents: DocumentStore,
@@ -33,35 +34,59 @@ export async function sweepLeftovers(
 ): Promise<{ removed: number }> {
   let removed = 0;
 
-  const read = async (key: string): Promise<IdentityRecord | undefined> => {
-    const document = await documents.get("identities", key);
-    return document && recordOf(document.value);
+  const read = async (keys: readonly string[]): Promise<(IdentityRecord | undefined)[]> => {
+    const found = await documents.getMany("identities", keys);
+    return found.map((document) => document && recordOf(document.value));
   };
-  const isOfLivingDevice = async (record: IdentityRecord): Promise<boolean> => {
-    if (record.moduleId === undefined) return true;
-    return (await read(record.deviceId))?.generationId === record.deviceGenerationId;
+  /** Whether each is a device, or a module of its device's present life. */
+  const areOfLivingDevices = async (
+    records: readonly (IdentityRecord | undefined)[],
+  ): Promise<boolean[]> => {
+    const modules = records.flatMap((one) => (one?.moduleId === undefined ? [] : [one]));
+    const hosts = await read(modules.map(({ deviceId }) => deviceId));
+    const lives = new Map(hosts.map((host, index) => [modules[index], host?.generationId]));
+    return records.map(
+      (one) =>
+        one !== undefined &&
+        (one.moduleId === undefined || lives.get(one) === one.deviceGenerationId),
+    );
   };
-  const isLiving = async (key: string): Promise<boolean> => {
-    const { identity, generationId } = splitGenerationKey(key);
-    const record = await read(identity);
-    return record?.generationId === generationId && (await isOfLivingDevice(record));
+  const areLiving = async (keys: readonly string[]): Promise<boolean[]> => {
+    const named = keys.map(splitGenerationKey);
+    const records = await read(named.map(({ identity }) => identity));
+    const isOfLiving = await areOfLivingDevices(records);
+    return records.map(
+      (record, index) =>
+        isOfLiving[index] === true && record?.generationId === named[index]?.generationId,
+    );
   };
 
-  for await (const { key, value, revision } of everyDocument(documents, "identities")) {
-    if (await isOfLivingDevice(recordOf(value))) continue;
-    if ((await documents.delete("identities", key, revision)).ok) removed++;
-  }
-  for (const collection of ["twins", "sessions"] as const) {
-    for await (const { key } of everyDocument(documents, collection)) {
-      if (await isLiving(key)) continue;
-      await documents.delete(collection, key, "any");
-      removed++;
+  for await (const page of everyPage(documents, "identities")) {
+    const isLiving = await areOfLivingDevices(page.map(({ value }) => recordOf(value)));
+    for (const [index, { key, revision }] of page.entries()) {
+      if (isLiving[index] === true) continue;
+      if ((await documents.delete("identities", key, revision)).ok) removed++;
     }
   }
-  for (const queue of (await c2d?.queues()) ?? []) {
-    if (await isLiving(queue)) continue;
-    await c2d?.purge(queue);
-    removed++;
+  for (const collection of ["twins", "sessions"] as const) {
+    for await (const page of everyPage(documents, collection)) {
+      const isLiving = await areLiving(page.map(({ key }) => key));
+      for (const [index, { key }] of page.entries()) {
+        if (isLiving[index] === true) continue;
+        await documents.delete(collection, key, "any");
+        removed++;
+      }
+    }
+  }
+  const queues = (await c2d?.queues()) ?? [];
+  for (let from = 0; from < queues.length; from += pageSize) {
+    const some = queues.slice(from, from + pageSize);
+    const isLiving = await areLiving(some);
+    for (const [index, queue] of some.entries()) {
+      if (isLiving[index] === true) continue;
+      await c2d?.purge(queue);
+      removed++;
+    }
   }
   return { removed };
 }
