@@ -161,6 +161,48 @@ export const choices: readonly Choice[] = [
     shown: [],
   },
   {
+    point: "NOT of a test that has no meaning (a missing member, other types)",
+    choice: "No meaning either, so it does not pass; AND and OR know three values.",
+    option: undefined,
+    shown: vectors.query("NOT of undefined", "undefined OR true", "NOT (undefined AND false)"),
+  },
+  {
+    point: "The name of a query's column without AS",
+    choice:
+      "The last name of its path; `$1`, `$2` … for aggregates and functions. Two of one name are refused.",
+    option: undefined,
+    shown: vectors.query(
+      "columns, named by the last part of the path",
+      "an aggregate without alias",
+      "two columns of one name",
+    ),
+  },
+  {
+    point: "Aggregates of members that are missing or of another type",
+    choice:
+      "They do not count; MIN and MAX look at strings where there are no numbers; without anything to look at the column is left out.",
+    option: undefined,
+    shown: vectors.query("numbers only", "the least of texts", "COUNT of none"),
+  },
+  {
+    point: "GROUP BY of devices without the attribute",
+    choice: "A group of their own, whose row has no such column.",
+    option: undefined,
+    shown: vectors.query("groups"),
+  },
+  {
+    point: "Pages of a query beyond 100 items",
+    choice: "Up to 1,000 when asked for; larger numbers are taken for 1,000.",
+    option: undefined,
+    shown: hub.query("the last page says nothing of another, also when it is full"),
+  },
+  {
+    point: "Queries over `devices.jobs` while there are no jobs",
+    choice: "An empty page of `DeviceJob`.",
+    option: undefined,
+    shown: hub.query("there are no jobs, and asking for them is no mistake"),
+  },
+  {
     point: "404010 or 404001 for a module that does not exist",
     choice: "Methods: 404010. Twins: 404001, as live hubs answer.",
     option: undefined,

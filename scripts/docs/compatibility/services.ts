@@ -177,6 +177,33 @@ export const serviceSections: readonly Section[] = [
           "a query is paged by headers, and the last page has no continuation",
         ),
       ),
+      same(
+        "The query language over `devices` and `devices.modules`: SELECT with columns and aliases, TOP, WHERE, IN, NIN, aggregates, GROUP BY",
+        vectors.query(
+          "conditions joined",
+          "the collection's name before a member of a twin",
+          "NOT binds tighter than AND, AND tighter than OR",
+          "unlike types are not unequal either",
+          "aggregates over modules",
+          "a missing member is left out",
+        ),
+        hub.query("a twin is the one that the twin's own address shows"),
+      ),
+      differs(
+        "Functions in queries over twins",
+        "All that Azure documents for message routing, where it documents only IS_DEFINED for twins (its explorer sends STARTSWITH).",
+        vectors.query("text functions", "types", "mathematics"),
+      ),
+      differs(
+        "How fresh a query's results are",
+        "As fresh as the twin itself; Azure lags a second or two behind, and may show what was deleted.",
+        hub.query("what a deleted device left behind is not found under its successor"),
+      ),
+      differs(
+        "A query that cannot be read",
+        "400004 ArgumentInvalid as on Azure; the text is the hub's own and begins with line and column.",
+        hub.query("a query that cannot be read is refused with its place"),
+      ),
       absent("Jobs, configurations", "Answered 404 FeatureNotSupported (404013)."),
       absent("Digital twins (`/digitaltwins`)", "The twin itself has the model id."),
     ],
