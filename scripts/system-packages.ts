@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 
 /** Programs of other people that the tests talk to, and the Debian package each comes in. */
 const needed = [
@@ -54,6 +55,11 @@ const needed = [
     present: () => works("dbus-run-session", ["--version"]),
   },
   {
+    what: "a compiler, make and Python (pkcs11js is built with them)",
+    package: "g++ make python3",
+    present: () => isPkcs11Built() || works("g++", ["--version"]),
+  },
+  {
     what: "paho for Python 3",
     package: "python3-paho-mqtt",
     present: () => findPython() !== undefined,
@@ -68,6 +74,12 @@ export function findPkcs11Engine(): string | undefined {
     .map((place) => `${libraries}/${place}/engines-3/pkcs11.so`)
     .find((file) => existsSync(file));
 }
+
+/** An optional dependency: without a compiler it was left out, and everything but its own tests works. */
+const isPkcs11Built = (): boolean =>
+  existsSync(
+    join(import.meta.dirname, "..", "node_modules", "pkcs11js", "build", "Release", "pkcs11.node"),
+  );
 
 function works(command: string, args: string[]): boolean {
   // mosquitto lives in sbin on Debian and prints its help with a non-zero status.
@@ -88,9 +100,20 @@ export function findPython(): string | undefined {
 
 /** Installs what is missing where that is allowed (Debian, root); otherwise names the exact command and exits 1. */
 export function ensureSystemPackages(): void {
+  ensurePrograms();
+  if (isPkcs11Built()) return;
+  // It was left out when the npm packages were installed, before there was a compiler.
+  process.stdout.write("Building pkcs11js ...\n");
+  const done = spawnSync("npm", ["ci", "--loglevel=error"], { encoding: "utf8" });
+  if (isPkcs11Built()) return;
+  process.stderr.write(`pkcs11js could not be built:\n${done.stdout}${done.stderr}`);
+  process.exit(1);
+}
+
+function ensurePrograms(): void {
   const missing = needed.filter((entry) => !entry.present());
   if (missing.length === 0) return;
-  const packages = missing.map((entry) => entry.package);
+  const packages = missing.flatMap((entry) => entry.package.split(" "));
   const command = `apt-get install -y --no-install-recommends ${packages.join(" ")}`;
   const mayInstall = process.getuid?.() === 0 && works("apt-get", ["--version"]);
   if (mayInstall) {

@@ -8,6 +8,12 @@ export const pkcs11Errors = group({
     remedy:
       "Pass in `library` the path of the token's PKCS#11 module, for this machine's architecture; for SoftHSM check SOFTHSM2_CONF and the rights on its token directory.",
   },
+  "pkcs11.not_built": {
+    retryable: false,
+    summary: "The native part that talks to PKCS#11 modules is missing on this machine.",
+    remedy:
+      "Install a C++ compiler, make and Python (on Debian: g++, make, python3), let the package run its build (npm 11: allowScripts for pkcs11js), then: npm rebuild pkcs11js.",
+  },
   "pkcs11.engine": {
     retryable: false,
     summary: "OpenSSL's PKCS#11 engine (libp11) is missing, or serves another module already.",
