@@ -1,6 +1,8 @@
+import type { ServiceClient } from "@hubwire/service";
+import type { AmqpClient } from "@hubwire/service/amqp";
 import type { Command } from "commander";
+import { explained } from "./explain.ts";
 import { createOutput, type Output } from "./output.ts";
-import { RestClient } from "./service/rest-client.ts";
 import { defaultDataDirectory, resolveTarget, type Target } from "./target.ts";
 
 type GlobalOptions = {
@@ -16,7 +18,7 @@ export type Context = {
   dataDirectory: string;
   /** `--ca`, a file. */
   ca: string | undefined;
-  target(): Target;
+  target: () => Target;
 };
 
 export function contextOf(command: Command): Context {
@@ -30,15 +32,30 @@ export function contextOf(command: Command): Context {
   };
 }
 
-/** Runs `work` with a client that is closed afterwards, whatever happens. */
-export async function withRest<T>(
+/** Runs `work` with a client of the hub's REST API; whatever happens, no connection stays open. */
+export async function withService<T>(
   target: Target,
-  work: (client: RestClient) => Promise<T>,
+  work: (client: ServiceClient) => Promise<T>,
 ): Promise<T> {
-  const client = new RestClient(target);
-  try {
-    return await work(client);
-  } finally {
-    client.close();
-  }
+  const { createServiceClient } = await import("@hubwire/service");
+  const { createNodeFetch } = await import("@hubwire/service/node");
+  using fetch = createNodeFetch(target.ca === undefined ? {} : { ca: target.ca });
+  const { connectionString } = target;
+  return explained(target, () => work(createServiceClient({ connectionString, fetch })));
+}
+
+/** The same over AMQP. */
+export async function withAmqp<T>(
+  target: Target,
+  work: (client: AmqpClient) => Promise<T>,
+): Promise<T> {
+  const { createAmqpClient } = await import("@hubwire/service/amqp");
+  const { connectionString, amqpPort, eventHubsConnectionString, ca } = target;
+  await using client = createAmqpClient({
+    connectionString,
+    port: amqpPort,
+    ...(ca === undefined ? {} : { ca }),
+    ...(eventHubsConnectionString === undefined ? {} : { eventHubsConnectionString }),
+  });
+  return await explained(target, () => work(client));
 }

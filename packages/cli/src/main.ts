@@ -2,8 +2,12 @@ import { IotError } from "@hubwire/protocol";
 import { Command, CommanderError } from "commander";
 import { addDeviceCommands } from "./commands/device.ts";
 import { addHubCommands } from "./commands/hub.ts";
+import { addCaCommands } from "./commands/ca.ts";
 import { addC2dCommands } from "./commands/c2d.ts";
+import { addFeedbackCommand } from "./commands/feedback.ts";
+import { addModuleCommands } from "./commands/module.ts";
 import { addMonitorCommand } from "./commands/monitor.ts";
+import { addQueryCommand } from "./commands/query.ts";
 import { addSasCommand } from "./commands/sas.ts";
 import { addSendCommand } from "./commands/send.ts";
 import { addTwinAndMethodCommands } from "./commands/twin-and-method.ts";
@@ -36,10 +40,14 @@ Exit codes: 0 done, 1 failed (the message says why and what to do), 2 wrong usag
     );
   addHubCommands(program);
   addDeviceCommands(program);
+  addModuleCommands(program);
   addSendCommand(program);
   addC2dCommands(program);
   addMonitorCommand(program);
+  addFeedbackCommand(program);
   addTwinAndMethodCommands(program);
+  addQueryCommand(program);
+  addCaCommands(program);
   addSasCommand(program);
   return program;
 }

@@ -10,6 +10,11 @@ export type Target = {
   hostName: string;
   httpsPort: number;
   mqttPort: number;
+  amqpPort: number;
+  /** Of the hub's events; undefined when nobody but the hub knows it. */
+  eventHubsConnectionString: string | undefined;
+  /** As it was given, or as the local hub left it. */
+  connectionString: string;
   policyName: string;
   key: string;
   /** PEM added to the roots; undefined for the real Azure. */
@@ -68,15 +73,29 @@ export function resolveTarget(options: TargetOptions): Target {
   const [hostName, httpsPort] = splitPort(parsed.hostName, 443);
   // Its own connection string, pasted, still means the local hub: with its CA and its MQTT port.
   const isLocal = local !== undefined && text === local.connectionString;
+  const eventHubs =
+    (process.env["IOTHUB_EVENTHUBS_CONNECTION_STRING"] || undefined) ??
+    (isLocal ? local.eventHubsConnectionString : undefined);
   const caFile = options.ca ?? (isLocal ? local.caFile : undefined);
   return {
     hostName,
     httpsPort,
     mqttPort: isLocal ? local.mqttPort : 8883,
+    amqpPort: (isLocal ? local.amqpPort : undefined) ?? portIn(eventHubs, hostName) ?? 5671,
+    eventHubsConnectionString: eventHubs,
+    connectionString: text,
     policyName: parsed.sharedAccessKeyName,
     key: parsed.sharedAccessKey,
     ca: caFile === undefined ? undefined : readCertificates(caFile, "The CA"),
     caFile,
     localDirectory: isLocal ? resolve(options.data) : undefined,
   };
+}
+
+/** A hub whose AMQP is on another port says so in this string only; on Azure the events are at another host. */
+function portIn(eventHubs: string | undefined, hostName: string): number | undefined {
+  const match = /(?:^|;)\s*Endpoint=sb:\/\/(?<host>[^:/;]+):(?<port>\d{1,5})\/?(?:;|$)/u.exec(
+    eventHubs ?? "",
+  );
+  return match?.groups?.["host"] === hostName ? Number(match.groups["port"]) : undefined;
 }

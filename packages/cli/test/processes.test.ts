@@ -12,6 +12,7 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createHub } from "@hubwire/hub";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { spawnHubwire, type Child } from "./support/child.ts";
 import { errorIn, objectsIn, run } from "./support/run.ts";
@@ -23,7 +24,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const freePorts = ["--mqtt-port", "0", "--https-port", "0"];
+const freePorts = ["--mqtt-port", "--https-port", "--amqp-port", "--amqp-plain-port"].flatMap(
+  (option) => [option, "0"],
+);
 const startHub = (...args: string[]): Child =>
   spawnHubwire("hub", "start", ...freePorts, "--data", join(folder, "data"), ...args);
 
@@ -37,6 +40,7 @@ test.each(["SIGINT", "SIGTERM"] as const)(
       event: "ready",
       mqtt: expect.stringMatching(/^mqtts:\/\/localhost:\d+$/u) as unknown,
       https: expect.stringMatching(/^https:\/\/localhost:\d+$/u) as unknown,
+      amqp: expect.stringMatching(/^amqps:\/\/localhost:\d+$/u) as unknown,
       data,
       caFile: join(data, "ca.pem"),
     });
@@ -132,15 +136,29 @@ test("monitor prints what comes and ends cleanly at Ctrl-C", async () => {
   expect(monitor.stderr).toBe("Waiting for telemetry. Ctrl-C ends.\n");
 });
 
-test("monitor says so when its hub stops", async () => {
+test("monitor says so when its hub stops, waits for it, and goes on where it was", async () => {
   await using world = await createWorld();
   await world.hub.createDevice({ deviceId: "d" });
-  await world.hubwire("send", "d", "hello");
-  await using monitor = spawnHubwire("monitor", "--from", "first", "--data", world.data, "--json");
-  await monitor.printed(/"hello"/u);
+  await world.hubwire("send", "d", "before");
+  await using monitor = spawnHubwire("monitor", "--from", "first", "--data", world.data);
+  await monitor.printed(/ d before$/u);
+  const { mqttPort, httpsPort, amqpPort } = world.hub;
   await world.hub.stop();
-  expect(await monitor.ended).toBe(1);
-  expect(errorIn({ code: 1, stdout: "", stderr: monitor.stderr }).code).toBe("hub.stopping");
+  await monitor.printed(/Trying again in 0\.25 s\.$/u, "stderr");
+  await using again = await createHub({
+    dataDirectory: world.data,
+    mqttPort,
+    httpsPort,
+    amqpPort: amqpPort ?? 0,
+    amqpPlainPort: 0,
+    logLevel: "silent",
+  });
+  expect(again.amqpPort).toBe(amqpPort);
+  await world.hubwire("send", "d", "after");
+  await monitor.printed(/ d after$/u);
+  monitor.signal("SIGINT");
+  expect(await monitor.ended).toBe(0);
+  expect(monitor.stdout.match(/ d before$/gmu)).toHaveLength(1);
 });
 
 test("a reader that went away ends monitor quietly", async () => {

@@ -18,12 +18,15 @@ export type HubFile = {
 
 /** Leaves `hub.json` (mode 0600: it holds the owner's key) in the data directory. It stays when the hub stops. */
 export async function writeHubFile(directory: string, hub: Hub): Promise<void> {
-  const { hostName, mqttPort, httpsPort } = hub;
+  const { hostName, mqttPort, httpsPort, amqpPort } = hub;
   const file: HubFile = {
     connectionString: hub.connectionString(),
     hostName,
     mqttPort,
     httpsPort,
+    ...(amqpPort === undefined
+      ? {}
+      : { amqpPort, eventHubsConnectionString: hub.eventHubsConnectionString() }),
     caFile: join(directory, "ca.pem"),
   };
   await writeDurably(join(directory, "hub.json"), `${JSON.stringify(file, null, 2)}\n`, 0o600);

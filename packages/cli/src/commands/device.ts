@@ -1,52 +1,38 @@
 import { IotError, formatDeviceConnectionString } from "@hubwire/protocol";
+import type { AuthenticationMechanism, Device, Module } from "@hubwire/service";
 import type { Command } from "commander";
 import { wholeNumber } from "../arguments.ts";
-import { contextOf, withRest } from "../context.ts";
+import { contextOf, withService } from "../context.ts";
+import { interruptible } from "../interrupt.ts";
 import { table } from "../output.ts";
-import type { RestClient } from "../service/rest-client.ts";
 import type { Target } from "../target.ts";
 
-/** The parts of Azure's device JSON that the command reads. */
-export type DeviceJson = {
-  deviceId: string;
-  status: string;
-  connectionState: string;
-  cloudToDeviceMessageCount: number;
-  lastActivityTime: string;
-  authentication: {
-    type: string;
-    symmetricKey: { primaryKey: string | null } | null;
-  };
-};
-
-const devicePath = (deviceId: string): string => `/devices/${encodeURIComponent(deviceId)}`;
-
-export async function readDevice(
-  client: RestClient,
-  deviceId: string,
-  signal?: AbortSignal,
-): Promise<DeviceJson> {
-  const path = devicePath(deviceId);
-  return (await client.call({ method: "GET", path, ...(signal && { signal }) })) as DeviceJson;
-}
-
-/** The primary key; undefined for a device that authenticates with a certificate. */
-export const keyOf = ({ authentication }: DeviceJson): string | undefined =>
+/** The primary key; undefined for an identity that authenticates with a certificate. */
+export const keyOf = ({ authentication }: Device | Module): string | undefined =>
   authentication.symmetricKey?.primaryKey || undefined;
 
-/** What to give a device, so that it connects to the hub this command talks to. */
-export function connectionStringFor(target: Target, device: DeviceJson): string {
-  const key = keyOf(device);
+/** What to give a device or module, so that it connects to the hub this command talks to. */
+export function connectionStringFor(target: Target, identity: Device | Module): string {
+  const key = keyOf(identity);
   return formatDeviceConnectionString({
     hostName: target.mqttPort === 8883 ? target.hostName : `${target.hostName}:${target.mqttPort}`,
-    deviceId: device.deviceId,
+    deviceId: identity.deviceId,
+    ...("moduleId" in identity ? { moduleId: identity.moduleId } : {}),
     auth: key === undefined ? { type: "x509" } : { type: "key", sharedAccessKey: key },
   });
 }
 
-type CreateOptions = { thumbprint?: string; secondaryThumbprint?: string; caSigned?: boolean };
+export type CreateOptions = {
+  thumbprint?: string;
+  secondaryThumbprint?: string;
+  caSigned?: boolean;
+};
 
-function authenticationOf({ thumbprint, secondaryThumbprint, caSigned }: CreateOptions): object {
+export function authenticationOf({
+  thumbprint,
+  secondaryThumbprint,
+  caSigned,
+}: CreateOptions): AuthenticationMechanism {
   if (thumbprint !== undefined && caSigned === true) {
     throw new IotError("cli.usage", "--thumbprint and --ca-signed exclude each other.");
   }
@@ -81,92 +67,99 @@ export function addDeviceCommands(program: Command): void {
   $ hubwire device create thermostat-1
   $ hubwire device create camera-1 --ca-signed`,
     )
-    .action(async (deviceId: string, options: CreateOptions, command: Command) => {
-      const context = contextOf(command);
-      const authentication = authenticationOf(options);
-      const target = context.target();
-      const created = (await withRest(target, (client) =>
-        client.call({
-          method: "PUT",
-          path: devicePath(deviceId),
-          body: { deviceId, status: "enabled", authentication },
-        }),
-      )) as DeviceJson;
-      const connectionString = connectionStringFor(target, created);
-      const { caFile } = target;
-      context.output.line(connectionString, {
-        device: created,
-        connectionString,
-        caFile: caFile ?? null,
-      });
-      if (caFile !== undefined) context.output.note(`CA file: ${caFile}`);
-    });
+    .action((deviceId: string, options: CreateOptions, command: Command) =>
+      interruptible(async (signal) => {
+        const context = contextOf(command);
+        const authentication = authenticationOf(options);
+        const target = context.target();
+        const created = await withService(target, ({ identities }) =>
+          identities.create({ deviceId, status: "enabled", authentication }, { signal }),
+        );
+        const connectionString = connectionStringFor(target, created);
+        const { caFile } = target;
+        context.output.line(connectionString, {
+          device: created,
+          connectionString,
+          caFile: caFile ?? null,
+        });
+        if (caFile !== undefined) context.output.note(`CA file: ${caFile}`);
+      }),
+    );
 
   device
     .command("show <deviceId>")
     .description("one device: state, authentication and connection string")
     .addHelpText("after", "\nExample:\n  $ hubwire device show thermostat-1")
-    .action(async (deviceId: string, _options: object, command: Command) => {
-      const context = contextOf(command);
-      const target = context.target();
-      const found = await withRest(target, (client) => readDevice(client, deviceId));
-      const connectionString = connectionStringFor(target, found);
-      context.output.line(
-        table([
-          ["device", found.deviceId],
-          ["status", found.status],
-          ["connection", found.connectionState],
-          ["authentication", found.authentication.type],
-          ["C2D messages waiting", String(found.cloudToDeviceMessageCount)],
-          ["last activity", lastActivity(found.lastActivityTime)],
-          ["connection string", connectionString],
-        ]),
-        { device: found, connectionString },
-      );
-    });
+    .action((deviceId: string, _options: object, command: Command) =>
+      interruptible(async (signal) => {
+        const context = contextOf(command);
+        const target = context.target();
+        const found = await withService(target, ({ identities }) =>
+          identities.get(deviceId, { signal }),
+        );
+        const connectionString = connectionStringFor(target, found);
+        context.output.line(
+          table([
+            ["device", found.deviceId],
+            ["status", found.status],
+            ["connection", found.connectionState],
+            ["authentication", found.authentication.type],
+            ["C2D messages waiting", String(found.cloudToDeviceMessageCount)],
+            ["last activity", lastActivity(found.lastActivityTime)],
+            ["connection string", connectionString],
+          ]),
+          { device: found, connectionString },
+        );
+      }),
+    );
 
   device
     .command("list")
     .description("all devices, at most 1000")
     .option("--top <n>", "how many at most", wholeNumber(1, 1000), 1000)
     .addHelpText("after", "\nExample:\n  $ hubwire device list --json")
-    .action(async (options: { top: number }, command: Command) => {
-      const context = contextOf(command);
-      const devices = (await withRest(context.target(), (client) =>
-        client.call({ method: "GET", path: "/devices", query: { top: String(options.top) } }),
-      )) as DeviceJson[];
-      if (context.output.json) {
-        for (const found of devices) context.output.line("", found);
-        return;
-      }
-      if (devices.length === 0) {
-        context.output.note("No devices yet. Create one: hubwire device create my-device");
-        return;
-      }
-      const rows = devices.map((found) => [
-        found.deviceId,
-        found.status,
-        found.connectionState,
-        found.authentication.type,
-      ]);
-      context.output.line(
-        table([["DEVICE", "STATUS", "CONNECTION", "AUTHENTICATION"], ...rows]),
-        devices,
-      );
-    });
+    .action(({ top }: { top: number }, command: Command) =>
+      interruptible(async (signal) => {
+        const context = contextOf(command);
+        const devices = await withService(context.target(), ({ identities }) =>
+          identities.list({ top, signal }),
+        );
+        if (context.output.json) {
+          for (const found of devices) context.output.line("", found);
+          return;
+        }
+        if (devices.length === 0) {
+          context.output.note("No devices yet. Create one: hubwire device create my-device");
+          return;
+        }
+        const rows = devices.map((found) => [
+          found.deviceId,
+          found.status,
+          found.connectionState,
+          found.authentication.type,
+        ]);
+        context.output.line(
+          table([["DEVICE", "STATUS", "CONNECTION", "AUTHENTICATION"], ...rows]),
+          devices,
+        );
+      }),
+    );
 
   device
     .command("delete <deviceId>")
     .description("delete a device with its twin and its waiting messages")
     .addHelpText("after", "\nExample:\n  $ hubwire device delete thermostat-1")
-    .action(async (deviceId: string, _options: object, command: Command) => {
-      const context = contextOf(command);
-      await withRest(context.target(), (client) =>
-        client.call({ method: "DELETE", path: devicePath(deviceId), ifMatch: "*" }),
-      );
-      context.output.line(`Deleted ${deviceId}.`, { deleted: deviceId });
-    });
+    .action((deviceId: string, _options: object, command: Command) =>
+      interruptible(async (signal) => {
+        const context = contextOf(command);
+        await withService(context.target(), ({ identities }) =>
+          identities.delete(deviceId, { signal }),
+        );
+        context.output.line(`Deleted ${deviceId}.`, { deleted: deviceId });
+      }),
+    );
 }
 
 /** Azure's way to say never. */
-const lastActivity = (time: string): string => (time.startsWith("0001-01-01") ? "never" : time);
+export const lastActivity = (time: string): string =>
+  time.startsWith("0001-01-01") ? "never" : time;

@@ -13,6 +13,9 @@ type StartOptions = {
   host: string;
   mqttPort?: number;
   httpsPort?: number;
+  amqpPort?: number;
+  amqpPlainPort?: number;
+  amqp: boolean;
   hostName?: string[];
   deviceCa?: string[];
   memory?: boolean;
@@ -41,6 +44,17 @@ export function addHubStart(hub: Command): void {
       "service REST (default 443, else 8443, else a free one)",
       wholeNumber(0, 65_535),
     )
+    .option(
+      "--amqp-port <port>",
+      "AMQP over TLS (default 5671, else a free one)",
+      wholeNumber(0, 65_535),
+    )
+    .option(
+      "--amqp-plain-port <port>",
+      "AMQP without TLS, on loopback only (default 5672, else a free one)",
+      wholeNumber(0, 65_535),
+    )
+    .option("--no-amqp", "no AMQP: no C2D sending, no feedback and no reading of telemetry")
     .option(
       "--host-name <name...>",
       "names the hub answers to besides localhost; the first goes into connection strings",
@@ -105,17 +119,29 @@ export function addHubStart(hub: Command): void {
           event: "ready",
           mqtt: `mqtts://${running.hostName}:${running.mqttPort}`,
           https: `https://${running.hostName}:${running.httpsPort}`,
+          ...(running.amqpPort === undefined
+            ? {}
+            : { amqp: `amqps://${running.hostName}:${running.amqpPort}` }),
           data: isMemory ? null : resolve(dataDirectory),
           caFile: running.caFile ?? null,
           // Nobody else could find out how to talk to a hub that leaves nothing on disk.
           ...(isMemory
-            ? { connectionString: running.connectionString(), caPem: running.caPem }
+            ? {
+                connectionString: running.connectionString(),
+                ...(running.amqpPort === undefined
+                  ? {}
+                  : { eventHubsConnectionString: running.eventHubsConnectionString() }),
+                caPem: running.caPem,
+              }
             : {}),
         };
         const rows = isMemory
           ? [
               ["data", "in memory"],
               ["service", running.connectionString()],
+              ...(running.amqpPort === undefined
+                ? []
+                : [["events", running.eventHubsConnectionString()]]),
               ["CA", `\n${running.caPem.trimEnd()}`],
             ]
           : [
@@ -123,7 +149,15 @@ export function addHubStart(hub: Command): void {
               ["CA file", ready.caFile ?? ""],
               ["next", "hubwire device create my-device   (Ctrl-C stops the hub)"],
             ];
-        output.line(table([["MQTT", ready.mqtt], ["HTTPS", ready.https], ...rows]), ready);
+        output.line(
+          table([
+            ["MQTT", ready.mqtt],
+            ["HTTPS", ready.https],
+            ...(ready.amqp === undefined ? [] : [["AMQP", ready.amqp]]),
+            ...rows,
+          ]),
+          ready,
+        );
         await aborted(signal);
         output.note("Stopping: finishing accepted work. Ctrl-C again leaves at once.");
       } finally {
@@ -151,6 +185,9 @@ function configOf(options: StartOptions): HubConfig {
     ...(hostName === undefined ? {} : { hostName }),
     ...(options.mqttPort === undefined ? {} : { mqttPort: options.mqttPort }),
     ...(options.httpsPort === undefined ? {} : { httpsPort: options.httpsPort }),
+    ...(options.amqp ? {} : { amqpPort: false, amqpPlainPort: false }),
+    ...(options.amqpPort === undefined ? {} : { amqpPort: options.amqpPort }),
+    ...(options.amqpPlainPort === undefined ? {} : { amqpPlainPort: options.amqpPlainPort }),
     ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
     ...(options.retention === undefined ? {} : { retention: { hours: options.retention } }),
     ...(options.clockTolerance === undefined ? {} : { clockToleranceS: options.clockTolerance }),

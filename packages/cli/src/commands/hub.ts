@@ -1,7 +1,8 @@
 import { formatServiceConnectionString } from "@hubwire/protocol";
 import type { Command } from "commander";
-import { contextOf, withRest } from "../context.ts";
-import { connectionStringFor, readDevice } from "./device.ts";
+import { contextOf, withService } from "../context.ts";
+import { connectionStringFor } from "./device.ts";
+import { addHubEnv } from "./hub-env.ts";
 import { addHubReset } from "./hub-reset.ts";
 import { addHubStart } from "./hub-start.ts";
 
@@ -28,10 +29,11 @@ export function addHubCommands(program: Command): void {
             })
           : connectionStringFor(
               target,
-              await withRest(target, (client) => readDevice(client, device)),
+              await withService(target, ({ identities }) => identities.get(device)),
             );
       context.output.line(connectionString, { connectionString, caFile: caFile ?? null });
     });
 
+  addHubEnv(hub);
   addHubReset(hub);
 }

@@ -1,70 +1,100 @@
-import { IotError } from "@hubwire/protocol";
+import type { DeviceEvent } from "@hubwire/service/amqp";
 import { Option, type Command } from "commander";
-import { wholeNumber } from "../arguments.ts";
-import { contextOf, withRest } from "../context.ts";
+import { collectProperty, wholeNumber } from "../arguments.ts";
+import { contextOf, withAmqp } from "../context.ts";
+import { describeEvent, eventJson, shownProperties, type ShownProperties } from "../event-line.ts";
 import { interruptible } from "../interrupt.ts";
-import { shown } from "../output.ts";
+import { parseStart } from "../start-position.ts";
 
-type MonitorOptions = { device?: string; from: string; count?: number; follow: boolean };
+type MonitorOptions = {
+  device?: string;
+  module?: string;
+  property: Record<string, string>;
+  source: string;
+  from: ReturnType<typeof parseStart>;
+  partition?: string[];
+  consumerGroup: string;
+  properties: ShownProperties;
+  count?: number;
+  follow: boolean;
+};
 
 export function addMonitorCommand(program: Command): void {
   program
     .command("monitor")
     .description("print telemetry as it arrives, until Ctrl-C")
     .option("-d, --device <deviceId>", "only this device")
+    .option("-m, --module <moduleId>", "only this module")
+    .option(
+      "-p, --property <name=value>",
+      "only with this property, repeatable",
+      collectProperty,
+      {},
+    )
+    .option(
+      "--source <name>",
+      "Telemetry, another source such as twinChangeEvents, or all",
+      "Telemetry",
+    )
+    .option(
+      "--from <start>",
+      "first, end, an age (10m), a time, seq:N or offset:N (default: end)",
+      parseStart,
+      "latest" as const,
+    )
+    .option("--partition <id...>", "only these partitions")
+    .option("--consumer-group <name>", "read as this consumer group", "$Default")
     .addOption(
-      new Option("--from <start>", "where to begin").choices(["first", "end"]).default("end"),
+      new Option("--properties <which>", "which properties lines show; JSON has all")
+        .choices(shownProperties)
+        .default("app"),
     )
     .option("-n, --count <n>", "stop after that many", wholeNumber(1, 1_000_000_000))
     .option("--no-follow", "stop at the newest instead of waiting for more")
     .addHelpText(
       "after",
-      `\nExamples:
+      `
+A lost connection is made anew, and reading goes on where it was.
+Events of an Azure hub are found by asking it, or by IOTHUB_EVENTHUBS_CONNECTION_STRING.
+
+Examples:
   $ hubwire monitor
-  $ hubwire monitor --from first --device thermostat-1 --no-follow`,
+  $ hubwire monitor --from first --device thermostat-1 --no-follow
+  $ hubwire monitor --from 10m -p alert=true --properties all
+  $ hubwire monitor --from seq:120 --partition 0 --json`,
     )
     .action((options: MonitorOptions, command: Command) =>
       interruptible(async (signal) => {
-        const context = contextOf(command);
-        const { device, from, count, follow } = options;
-        const target = context.target();
-        if (follow) context.output.note("Waiting for telemetry. Ctrl-C ends.");
+        const { output, target } = contextOf(command);
+        const { from, follow, consumerGroup, partition, properties, count } = options;
+        const hub = target();
+        if (follow) output.note("Waiting for telemetry. Ctrl-C ends.");
         let printed = 0;
-        await withRest(target, async (client) => {
-          const query = { from, follow: String(follow) };
-          const events = client.lines({ method: "GET", path: "/hubwire/events", query, signal });
+        await withAmqp(hub, async (client) => {
+          const events = client.events({
+            start: from,
+            follow,
+            consumerGroup,
+            signal,
+            filter: wanted(options),
+            ...(partition === undefined ? {} : { partitions: partition }),
+            onReconnecting: (error, delayMs) =>
+              output.note(`${error.message}. Trying again in ${delayMs / 1000} s.`),
+          });
           for await (const event of events) {
-            if (device !== undefined && event["deviceId"] !== device) continue;
-            context.output.line(describeEvent(event as EventLine), event);
+            output.line(output.json ? "" : describeEvent(event, properties), eventJson(event));
             printed += 1;
             if (printed === count) return;
-          }
-          if (follow && !signal.aborted) {
-            throw new IotError("hub.stopping", "The hub ended the stream of telemetry: it stops.");
           }
         });
       }),
     );
 }
 
-/** What the command reads of a line of the hub's event stream. */
-type EventLine = {
-  enqueuedTimeUtc: string;
-  deviceId: string;
-  moduleId?: string;
-  properties: Record<string, string>;
-  body?: unknown;
-  bodyBase64?: string;
-};
-
-/** `2026-01-01T00:00:00.000Z thermostat-1 alert=false {"temperature":21.5}` */
-function describeEvent(event: EventLine): string {
-  const { body, bodyBase64, enqueuedTimeUtc, deviceId, moduleId } = event;
-  const text = typeof body === "string" ? body : JSON.stringify(body);
-  return [
-    enqueuedTimeUtc,
-    moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`,
-    ...Object.entries(event.properties).map(([name, value]) => shown(`${name}=${value}`)),
-    body === undefined ? `(base64) ${bodyBase64 ?? ""}` : shown(text),
-  ].join(" ");
-}
+const wanted =
+  ({ device, module, property, source }: MonitorOptions) =>
+  (event: DeviceEvent): boolean =>
+    (device === undefined || event.deviceId === device) &&
+    (module === undefined || event.moduleId === module) &&
+    (source === "all" || event.messageSource?.toLowerCase() === source.toLowerCase()) &&
+    Object.entries(property).every(([name, value]) => event.properties[name] === value);

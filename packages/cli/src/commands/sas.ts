@@ -1,9 +1,9 @@
 import { IotError, buildSasToken } from "@hubwire/protocol";
+import { signWithKey } from "@hubwire/service";
 import type { Command } from "commander";
 import { wholeNumber } from "../arguments.ts";
-import { contextOf, withRest, type Context } from "../context.ts";
-import { signWith } from "../sign.ts";
-import { keyOf, readDevice } from "./device.ts";
+import { contextOf, withService, type Context } from "../context.ts";
+import { keyOf } from "./device.ts";
 
 type Signed = { resource: string; key: string; policyName?: string };
 
@@ -25,7 +25,7 @@ export function addSasCommand(program: Command): void {
         const { resource, key, policyName } = await whatToSign(context, deviceId);
         const expiresAtS = Math.floor(Date.now() / 1000) + options.lifetime;
         const scope = { resource, expiresAtS, ...(policyName === undefined ? {} : { policyName }) };
-        const token = await buildSasToken(scope, signWith(key));
+        const token = await buildSasToken(scope, signWithKey(key));
         const expiresAt = new Date(expiresAtS * 1000).toISOString();
         context.output.line(token, { token, resource, expiresAt });
       },
@@ -36,7 +36,7 @@ async function whatToSign(context: Context, deviceId: string | undefined): Promi
   const target = context.target();
   const { hostName, key, policyName } = target;
   if (deviceId === undefined) return { resource: hostName, key, policyName };
-  const found = await withRest(target, (client) => readDevice(client, deviceId));
+  const found = await withService(target, ({ identities }) => identities.get(deviceId));
   const deviceKey = keyOf(found);
   if (deviceKey === undefined) {
     throw new IotError(

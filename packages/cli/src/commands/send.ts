@@ -6,10 +6,10 @@ import {
 import type { ConnectOptions, DeviceClient } from "@hubwire/device";
 import { Option, type Command } from "commander";
 import { collectProperty, readCertificates, readTextFile, wholeNumber } from "../arguments.ts";
-import { contextOf, withRest, type Context } from "../context.ts";
+import { contextOf, withService, type Context } from "../context.ts";
 import { interruptible } from "../interrupt.ts";
 import { readHubFile, splitPort } from "../target.ts";
-import { connectionStringFor, readDevice } from "./device.ts";
+import { connectionStringFor } from "./device.ts";
 
 type SendOptions = {
   property: Record<string, string>;
@@ -125,7 +125,7 @@ async function fromRegistry(
   signal: AbortSignal,
 ): Promise<{ connectionString: string; ca: string | undefined }> {
   const target = context.target();
-  const found = await withRest(target, (client) => readDevice(client, deviceId, signal));
+  const found = await withService(target, ({ identities }) => identities.get(deviceId, { signal }));
   return { connectionString: connectionStringFor(target, found), ca: target.ca };
 }
 

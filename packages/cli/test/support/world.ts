@@ -22,6 +22,8 @@ export async function createWorld(config: HubConfig = {}): Promise<World> {
     dataDirectory: data,
     mqttPort: 0,
     httpsPort: 0,
+    amqpPort: 0,
+    amqpPlainPort: 0,
     logLevel: "silent",
     ...config,
   });

@@ -209,8 +209,11 @@ export class AmqpConnection {
   }
 
   #drop(): void {
-    const { socket } = this.#rhea as unknown as { socket?: { destroy?: () => void } };
-    socket?.destroy?.();
+    const inner = this.#rhea as unknown as RheaInner;
+    inner.socket?.destroy?.();
+    stopTimers(inner);
+    // It may be in the middle of reading, and set them once more behind that.
+    setImmediate(() => stopTimers(inner));
     this.#lose(new IotError("service.link_closed", `The connection to ${this.#address} is closed`));
   }
 }
@@ -218,3 +221,12 @@ export class AmqpConnection {
 /** Why the peer detached a link. */
 export const errorOf = (link: Sender | Receiver): Condition | undefined =>
   link.error as Condition | undefined;
+
+type Timer = ReturnType<typeof setTimeout>;
+type RheaInner = { socket?: { destroy?: () => void }; heartbeat_in?: Timer; heartbeat_out?: Timer };
+
+/** rhea takes them away only when the socket ends by itself; left, they keep a process up for a minute. */
+function stopTimers({ heartbeat_in, heartbeat_out }: RheaInner): void {
+  clearTimeout(heartbeat_in);
+  clearTimeout(heartbeat_out);
+}

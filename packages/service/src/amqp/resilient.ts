@@ -54,7 +54,7 @@ export async function* readResiliently<T>(
       const delayMs = Math.min(delayMsMax, delayMsMin * 2 ** Math.min(attempt++, 20));
       onReconnecting?.(error, delayMs);
       // oxlint-disable-next-line no-await-in-loop -- that is the point
-      await abortable(wait(delayMs), signal).catch(() => {});
+      await pause(delayMs, signal);
     } finally {
       // oxlint-disable-next-line no-await-in-loop -- before the next one
       await source?.close();
@@ -62,5 +62,15 @@ export async function* readResiliently<T>(
   }
 }
 
-const wait = (ms: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, ms).unref());
+/** Ends early, and quietly, when the signal aborts. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+    if (signal.aborted) done();
+  });

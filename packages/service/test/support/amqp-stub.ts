@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import type { Server } from "node:tls";
-import { testCertificates } from "@hubwire/testkit";
+import type { TestCertificates } from "@hubwire/testkit";
 import rhea from "rhea";
 import type { Connection, EventContext, Message, Receiver, Sender } from "rhea";
 
@@ -36,8 +36,7 @@ export type StubEvent = { sequenceNumber: number; deviceId: string; body: string
 const long = (value: number): unknown => rhea.types.wrap_long(value);
 
 /** Shapes as the reference describes the service's; TLS on a free port. */
-export async function amqpStub(): Promise<AmqpStub> {
-  const certificates = await testCertificates();
+export async function amqpStub(certificates: TestCertificates): Promise<AmqpStub> {
   const { cert, key } = certificates.server;
   const container = rhea.create_container({ autoaccept: false });
   const open = new Set<Connection>();
