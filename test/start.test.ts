@@ -73,3 +73,17 @@ test.each([
   expect(stdout + stderr).toContain(text);
   expect(stdout + stderr).toContain("--once");
 });
+
+test("the lines with Microsoft's own SDKs that npm start prints work when pasted", async () => {
+  const { code, stdout, stderr } = await runInNamespace("test/start-paste.scenario.ts", {
+    timeoutMs: 90_000,
+  });
+  expect(code, stderr).toBe(0);
+  const { official, service } = JSON.parse(stdout) as Record<
+    "official" | "service",
+    { code: number; stdout: string; stderr: string }
+  >;
+  expect(official).toMatchObject({ code: 0, stdout: "sent\n" });
+  expect(service).toMatchObject({ code: 0 });
+  expect(service.stdout).toMatch(/^my-device Disconnected /u);
+});

@@ -31,9 +31,13 @@ export async function printNextSteps(hub: Hub, data: string, report: Report): Pr
     `mosquitto_pub --cafile ${caFile} -h ${hub.hostName} -p ${hub.mqttPort} -i ${deviceId} ` +
     `-u '${hub.hostName}/${deviceId}/?api-version=2021-04-12' -P '${token}' ` +
     `-q 1 -t 'devices/${deviceId}/messages/events/source=mosquitto' -m '{"temperature":21.5}'`;
+  const official = officialDevice(connectionString, caFile);
+  // The official service SDK dials 443 and nothing else.
+  const service =
+    hub.httpsPort === 443 ? officialService(hub.connectionString(), caFile) : undefined;
   report.fact(
     "next",
-    { connectionString, caFile: resolve(data, "ca.pem"), python, mosquitto },
+    { connectionString, caFile: resolve(data, "ca.pem"), official, service, python, mosquitto },
     `
 Connect your own device
 
@@ -42,7 +46,18 @@ Connect your own device
   CA file
     ${caFile}
 
-  Python (paho), in another terminal
+  Microsoft's own SDK, in another terminal: a message from the device
+    ${official}
+${
+  service === undefined
+    ? `
+  Microsoft's service SDK dials port 443 only, and this hub could not have it; ours does what it does: npx hubwire`
+    : `
+  its service SDK: the device's twin
+    ${service}`
+}
+
+  Python (paho)
     ${python}
 
   mosquitto (the token is good for a day)
@@ -50,9 +65,24 @@ Connect your own device
 
   see what arrives, call a method, change a desired property
     npx hubwire monitor --from first
+    npx hubwire hub env --device ${deviceId}    what else to export, for any SDK
     npx hubwire method ${deviceId} reboot '{"delay":5}'
     npx hubwire twin update ${deviceId} '{"properties":{"desired":{"intervalS":5}}}'
 
 The hub stays up until Ctrl-C; its data stays in ${data}.`,
   );
 }
+
+/** One line of `azure-iot-device` over MQTT, unmodified: it needs the CA and nothing else. */
+const officialDevice = (connectionString: string, caFile: string): string =>
+  `NODE_EXTRA_CA_CERTS=${caFile} node -e '` +
+  `const { Client, Message } = require("azure-iot-device"), { Mqtt } = require("azure-iot-device-mqtt"); ` +
+  `const c = Client.fromConnectionString("${connectionString}", Mqtt); ` +
+  `c.open().then(() => c.sendEvent(new Message(JSON.stringify({ temperature: 21.5 }))))` +
+  `.then(() => console.log("sent")).finally(() => c.close())'`;
+
+/** The same of `azure-iothub`. */
+const officialService = (connectionString: string, caFile: string): string =>
+  `NODE_EXTRA_CA_CERTS=${caFile} node -e '` +
+  `require("azure-iothub").Registry.fromConnectionString("${connectionString}").getTwin("${deviceId}")` +
+  `.then(({ responseBody: t }) => console.log(t.deviceId, t.connectionState, JSON.stringify(t.tags)))'`;

@@ -6,6 +6,7 @@ import { defaultHost, isAboutPort } from "./listen.ts";
 import type { Parts } from "./listen.ts";
 import { createAmqpListener } from "./listeners/amqp/index.ts";
 import type { AmqpListener } from "./listeners/amqp/index.ts";
+import { waysOut, withWaysOut } from "./ports.ts";
 import type { PemPair } from "./tls/index.ts";
 
 export type AmqpDoor = {
@@ -85,7 +86,11 @@ async function firstFree<L extends { port: number }>(
   open: (port: number) => Promise<L>,
 ): Promise<L | undefined> {
   if (given === false) return undefined;
-  if (given !== undefined) return open(given);
+  if (given !== undefined) {
+    return open(given).catch((error: unknown) => {
+      throw withWaysOut(error, given);
+    });
+  }
   try {
     return await open(standard);
   } catch (error) {
@@ -93,7 +98,7 @@ async function firstFree<L extends { port: number }>(
     const listener = await open(0);
     logger.warn(
       { event: "amqp_port", port: listener.port },
-      `AMQP is on ${listener.port} because ${standard} could not be had: clients that dial the standard port do not reach this hub`,
+      `AMQP is on ${listener.port} because ${standard} could not be had: clients that dial the standard port do not reach this hub.${waysOut(error, standard)}`,
     );
     return listener;
   }

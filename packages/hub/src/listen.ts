@@ -11,6 +11,7 @@ import type { MqttListener } from "./listeners/mqtt/index.ts";
 import { createRestListener } from "./listeners/rest/index.ts";
 import type { RestListener } from "./listeners/rest/index.ts";
 import type { UpgradeListener } from "./listeners/websocket/index.ts";
+import { waysOut, withWaysOut } from "./ports.ts";
 import type { PemPair } from "./tls/index.ts";
 
 export const standardMqttPort = 8883;
@@ -52,10 +53,11 @@ export async function openMqtt(
     strictness: config.mode ?? "strict",
     ...(limits?.mqtt && { limits: limits.mqtt }),
   });
+  const port = config.mqttPort ?? standardMqttPort;
   const tls = await listenTls({
     ...credentials,
     host: config.host ?? defaultHost,
-    port: config.mqttPort ?? standardMqttPort,
+    port,
     ...(limits?.handshakeTimeoutMs !== undefined && {
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
     }),
@@ -67,6 +69,8 @@ export async function openMqtt(
         "A connection ended before it was a TLS stream",
       );
     },
+  }).catch((error: unknown) => {
+    throw withWaysOut(error, port);
   });
   return { mqtt, tls };
 }
@@ -78,13 +82,15 @@ export async function openRest(
   fallbacks: readonly number[] = [standardHttpsPort, fallbackHttpsPort, 0],
 ): Promise<RestListener> {
   const candidates = config.httpsPort === undefined ? fallbacks : [config.httpsPort];
+  let ways = "";
   for (const port of candidates) {
     try {
       const listener = await listenRest(config, parts, port);
-      if (candidates.length > 1 && port !== candidates[0]) tellCost(listener.port, parts);
+      if (candidates.length > 1 && port !== candidates[0]) tellCost(listener.port, ways, parts);
       return listener;
     } catch (error) {
-      if (port === candidates.at(-1) || !isAboutPort(error)) throw error;
+      if (port === candidates.at(-1) || !isAboutPort(error)) throw withWaysOut(error, port);
+      if (port === candidates[0]) ways = waysOut(error, port);
     }
   }
   throw new Error("a list of candidates is never empty");
@@ -95,10 +101,10 @@ export const isAboutPort = (error: unknown): boolean =>
   error instanceof IotError &&
   (error.code === "hub.port_in_use" || error.code === "hub.port_not_permitted");
 
-function tellCost(port: number, { logger }: Parts): void {
+function tellCost(port: number, ways: string, { logger }: Parts): void {
   logger.warn(
     { event: "https_port", port },
-    `HTTPS is on ${port} because ${standardHttpsPort} could not be had: official SDKs dial ${standardHttpsPort} only, so service SDKs do not reach this hub; Hubwire's own tools do`,
+    `HTTPS is on ${port} because ${standardHttpsPort} could not be had: official SDKs dial ${standardHttpsPort} only, so service SDKs do not reach this hub; Hubwire's own tools do.${ways}`,
   );
 }
 
