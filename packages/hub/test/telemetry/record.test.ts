@@ -4,7 +4,12 @@ import { expect, test } from "vitest";
 import { authMethods } from "../../src/domain/auth/auth-method.ts";
 import { OpenRecords } from "../../src/domain/telemetry/open-records.ts";
 import type { TelemetryPublisher } from "../../src/domain/telemetry/publisher.ts";
-import { decodeRecord, encodeRecordHead, startsWith } from "../../src/domain/telemetry/record.ts";
+import {
+  decodeRecord,
+  encodeRecordHead,
+  messageSources,
+  startsWith,
+} from "../../src/domain/telemetry/record.ts";
 
 const runs = Number(process.env["HUBWIRE_LONG"] === "1" ? 20_000 : 500);
 
@@ -21,6 +26,7 @@ const head = fc.record({
   bag: text(300),
   retain: fc.boolean(),
   will: fc.boolean(),
+  messageSource: fc.constantFrom(...messageSources),
 });
 
 test("a record reads back as it was written", { timeout: 300_000 }, () => {
@@ -58,6 +64,7 @@ test("any bytes are a record, or damage that is named", { timeout: 300_000 }, ()
     bag: "a=b",
     retain: false,
     will: false,
+    messageSource: "Telemetry" as const,
   });
   const nearlyGood = fc
     .tuple(fc.nat(good.length - 1), fc.nat(255), fc.nat(good.length))
