@@ -1,7 +1,9 @@
 import { createHmac } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
-import { buildSasToken } from "@hubwire/protocol";
+import { buildSasToken, IotError } from "@hubwire/protocol";
+import { createAmqpClient } from "@hubwire/service/amqp";
+import type { AmqpClient } from "@hubwire/service/amqp";
 import type { HubAddress } from "./hub-process.ts";
 import { BrokenPromise } from "./promises.ts";
 
@@ -17,13 +19,29 @@ export type StoredEvent = {
   bodyBase64: string;
 };
 
-/** A back end as others write them: REST over TLS with the owner's token. What breaks off rejects; nothing is repeated. */
+/** What a message is refused with by a hub that is there and has it. */
+const refusals: ReadonlySet<string> = new Set([
+  "device.not_found",
+  "quota.queue_full",
+  "service.message_rejected",
+]);
+
+/**
+ * A back end as others write them: REST over TLS with the owner's token, messages and events over AMQP. What breaks off
+ * rejects; nothing is repeated.
+ */
 export class BackEnd {
   readonly #port: number;
   readonly #token: Promise<string>;
   readonly #agent: Agent;
+  readonly #amqp: AmqpClient;
 
-  constructor({ httpsPort, caPem, ownerKey }: HubAddress) {
+  constructor({ httpsPort, amqpPort, caPem, ownerKey }: HubAddress) {
+    this.#amqp = createAmqpClient({
+      connectionString: `HostName=localhost;SharedAccessKeyName=iothubowner;SharedAccessKey=${ownerKey}`,
+      ca: caPem,
+      port: amqpPort,
+    });
     this.#port = httpsPort;
     this.#agent = new Agent({ keepAlive: true, ca: caPem, servername: "localhost" });
     const key = Buffer.from(ownerKey, "base64");
@@ -53,17 +71,43 @@ export class BackEnd {
     throw new BrokenPromise(`${method} ${path}: ${status} ${JSON.stringify(json)}`);
   }
 
+  /** A message for a device, its id as its body. */
+  async send(deviceId: string, messageId: string): Promise<void> {
+    try {
+      await this.#amqp.sendToDevice({ deviceId }, { body: messageId, messageId });
+    } catch (error) {
+      if (!(error instanceof IotError) || !refusals.has(error.code)) throw error;
+      throw new BrokenPromise(`message ${messageId} to ${deviceId}: ${error.message}`);
+    }
+  }
+
   /** Everything in the telemetry log, in order per partition. */
   async events(): Promise<StoredEvent[]> {
-    const text = await readAll(await this.#send("GET", "/hubwire/events?from=first"));
-    return text
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as StoredEvent);
+    const broken = new AbortController();
+    const events: StoredEvent[] = [];
+    const reading = this.#amqp.events({
+      start: "earliest",
+      follow: false,
+      signal: broken.signal,
+      onReconnecting: (error) => broken.abort(error),
+    });
+    for await (const event of reading) {
+      events.push({
+        partition: Number(event.partitionId),
+        sequenceNumber: event.sequenceNumber,
+        offset: event.offset,
+        enqueuedTimeUtc: event.enqueuedTime.toISOString(),
+        deviceId: event.deviceId ?? "",
+        bodyBase64: Buffer.from(event.body).toString("base64"),
+      });
+    }
+    if (broken.signal.aborted) throw broken.signal.reason;
+    return events;
   }
 
   close(): void {
     this.#agent.destroy();
+    void this.#amqp.close();
   }
 
   async #send(

@@ -34,9 +34,17 @@ async function storage(): Promise<HubConfig> {
   return { stores: planted.wrap(stores) };
 }
 
-const hub = await createHub({ mqttPort: 0, httpsPort: 0, logLevel: "error", ...(await storage()) });
-const { mqttPort, httpsPort, caPem } = hub;
-const line = { event: "ready", mqttPort, httpsPort, caPem, owner: hub.connectionString() };
+const hub = await createHub({
+  mqttPort: 0,
+  httpsPort: 0,
+  amqpPort: 0,
+  amqpPlainPort: false,
+  logLevel: "error",
+  ...(await storage()),
+});
+const { mqttPort, httpsPort, amqpPort, caPem } = hub;
+const owner = hub.connectionString();
+const line = { event: "ready", mqttPort, httpsPort, amqpPort, caPem, owner };
 process.stdout.write(`${JSON.stringify(line)}\n`);
 // It is not going to end in a way that leaves time for that.
 flushCompileCache();

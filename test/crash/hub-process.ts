@@ -13,6 +13,7 @@ export type HubArguments = {
 export type HubAddress = {
   mqttPort: number;
   httpsPort: number;
+  amqpPort: number;
   caPem: string;
   /** Key of the `iothubowner` policy. */
   ownerKey: string;
@@ -46,11 +47,9 @@ export class HubProcess {
       ({ event }) => event === "ready",
       startTimeoutMs,
     );
-    const { mqttPort, httpsPort, caPem, owner } = line as Omit<HubAddress, "ownerKey"> & {
-      owner: string;
-    };
+    const { owner, ...address } = line as Omit<HubAddress, "ownerKey"> & { owner: string };
     const ownerKey = parseServiceConnectionString(owner).sharedAccessKey;
-    return { mqttPort, httpsPort, caPem, ownerKey };
+    return { ...address, ownerKey };
   }
 
   kill(): void {

@@ -123,7 +123,7 @@ export class SessionDevice {
   async sendC2d(backEnd: BackEnd): Promise<void> {
     if (this.c2d.outstanding >= outstandingMax) return this.countC2d(backEnd);
     const id = this.c2d.next();
-    await backEnd.ok("POST", `/hubwire/devices/${this.id}/messages`, { body: id, messageId: id });
+    await backEnd.send(this.id, id);
     this.c2d.accepted(id);
     this.#life?.event("c2d");
   }

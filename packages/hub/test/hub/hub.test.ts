@@ -1,6 +1,7 @@
 import { connect } from "@hubwire/device";
 import { createHub, createMemoryStores, startHub } from "@hubwire/hub";
 import type { Hub, TelemetryEvent } from "@hubwire/hub";
+import { emptyApplicationProperties } from "@hubwire/protocol";
 import { systemClock } from "@hubwire/transport";
 import { expect, test } from "vitest";
 import { call, canListen, recordingLogger, sign } from "./world.ts";
@@ -78,8 +79,12 @@ test("a back end sees the same hub over HTTPS, with each policy's own rights", a
   expect(twin).toMatchObject({ status: 200, body: { deviceId: "d-2" } });
   const refused = await call(hub, "DELETE", `/devices/d-2?${version}`, { policy: "registryRead" });
   expect(refused.status).toBe(401);
-  const sent = await call(hub, "POST", "/hubwire/devices/d-2/messages", { body: { body: "hi" } });
-  expect(sent.status).toBe(201);
+  await hub.c2d.send("d-2", {
+    properties: { system: {}, application: emptyApplicationProperties() },
+    ack: undefined,
+    expiresAtMs: undefined,
+    body: new Uint8Array(2),
+  });
   expect(await hub.c2d.count("d-2")).toBe(1);
   expect(await call(hub, "GET", "/healthz")).toMatchObject({ status: 200 });
   expect(await call(hub, "GET", "/readyz")).toMatchObject({ status: 200 });
