@@ -5,6 +5,12 @@ export const indexesMax = 16;
 /** In a collection of no more documents than this a lookup reads all of them, without an index. */
 export const unindexedDocumentsMax = 1_000;
 
+/**
+ * An index that nobody asks for is dropped after so many writes to its collection: each write pays for each index, and making
+ * one again costs no more than some thousand writes do.
+ */
+export const unaskedWritesMax = 100_000;
+
 const segmentCharactersMax = 256;
 const segmentsMax = 12;
 

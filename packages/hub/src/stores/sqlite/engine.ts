@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import type { Failure, Operation, Outcome, WorkerSettings } from "./operations.ts";
+import type { Failure, Operation, Outcome, StoredPut, WorkerSettings } from "./operations.ts";
 import { migrate } from "./schema.ts";
 import { SqlDocuments } from "./sql-documents.ts";
 import { SqlMembers } from "./sql-members.ts";
@@ -86,7 +86,7 @@ export class SqliteEngine {
       case "getMany":
         return operation.keys.map((key) => this.#documents.get(operation.collection, key));
       case "put":
-        return this.#documents.put(operation, () => ++this.#revision);
+        return this.#put(operation);
       case "delete":
         return this.#documents.delete(operation);
       case "list":
@@ -122,6 +122,12 @@ export class SqliteEngine {
       case "probe":
         return this.#probe();
     }
+  }
+
+  #put(operation: Extract<Operation, { name: "put" }>): StoredPut {
+    const put = this.#documents.put(operation, () => ++this.#revision);
+    if (put.ok) this.#members.written(operation.collection);
+    return put;
   }
 
   #probe(): void {

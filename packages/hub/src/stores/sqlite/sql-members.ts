@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { lookupKeysMax } from "../../domain/ports.ts";
 import type { MemberValues } from "../../domain/ports.ts";
-import { indexesMax, unindexedDocumentsMax } from "../members.ts";
+import { indexesMax, unaskedWritesMax, unindexedDocumentsMax } from "../members.ts";
 import type { Operation } from "./operations.ts";
 
 type Lookup = Extract<Operation, { name: "lookup" }>;
@@ -20,9 +20,22 @@ export class SqlMembers {
   /** When each index was last asked for, by name; those of an earlier run count as oldest. */
   readonly #asked = new Map<string, number>();
   #clock = 0;
+  readonly #writes = new Map<string, number>();
+  /** How many writes its collection had seen when an index was last asked for. */
+  readonly #writesWhenAsked = new Map<string, number>();
 
   constructor(database: DatabaseSync) {
     this.#database = database;
+  }
+
+  /** Call after each write: indexes that only cost are dropped in time. */
+  written(collection: string): void {
+    const writes = (this.#writes.get(collection) ?? 0) + 1;
+    this.#writes.set(collection, writes);
+    if (writes % (unaskedWritesMax / 10) !== 0) return;
+    for (const name of this.#namesOf(collection)) {
+      if (writes - (this.#writesWhenAsked.get(name) ?? 0) > unaskedWritesMax) this.#drop(name);
+    }
   }
 
   lookup(lookup: Lookup): string[] | undefined {
@@ -56,6 +69,7 @@ export class SqlMembers {
     const name = `${namePrefix}${collection} ${path}`;
     const clause = `INDEXED BY ${quoted(name)}`;
     this.#asked.set(name, ++this.#clock);
+    this.#writesWhenAsked.set(name, this.#writes.get(collection) ?? 0);
     const exists = this.#database.prepare(
       "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = ?",
     );
@@ -73,15 +87,24 @@ export class SqlMembers {
   }
 
   #makeRoom(collection: string): void {
+    const names = this.#namesOf(collection);
+    const age = (name: string): number => this.#asked.get(name) ?? 0;
+    const oldestFirst = names.toSorted((a, b) => age(a) - age(b));
+    const tooMany = Math.max(0, names.length - indexesMax + 1);
+    for (const name of oldestFirst.slice(0, tooMany)) this.#drop(name);
+  }
+
+  #namesOf(collection: string): string[] {
     const rows = this.#database
       .prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND name GLOB ?")
       .all(`${namePrefix}${collection} *`) as { name: string }[];
-    const age = (name: string): number => this.#asked.get(name) ?? 0;
-    const oldestFirst = rows.map(({ name }) => name).sort((a, b) => age(a) - age(b));
-    for (const name of oldestFirst.slice(0, Math.max(0, rows.length - indexesMax + 1))) {
-      this.#database.exec(`DROP INDEX ${quoted(name)}`);
-      this.#asked.delete(name);
-    }
+    return rows.map(({ name }) => name);
+  }
+
+  #drop(name: string): void {
+    this.#database.exec(`DROP INDEX ${quoted(name)}`);
+    this.#asked.delete(name);
+    this.#writesWhenAsked.delete(name);
   }
 }
 
