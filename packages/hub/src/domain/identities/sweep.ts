@@ -1,7 +1,8 @@
 import type { C2dQueueStore, Collection, Document, DocumentStore } from "../ports.ts";
 import { recordOf, type IdentityRecord } from "./record.ts";
 
-const pageSize = 500;
+/** Small: a page is read and parsed in one go, and a hub that has just started has other things to do too. */
+const pageSize = 100;
 
 /** `identityKey@generationId`; ids may contain `@`, generation ids do not. */
 function splitGenerationKey(key: string): { identity: string; generationId: string } {
