@@ -88,7 +88,18 @@ export function createFleet() {
     if (Object.keys(body).length > 0) await twins.patch(ref, body, undefined);
   };
 
-  return { stores, identities, twins, presences, query, plain, read, register };
+  return {
+    stores,
+    counted,
+    connections,
+    identities,
+    twins,
+    presences,
+    query,
+    plain,
+    read,
+    register,
+  };
 }
 
 export type Fleet = ReturnType<typeof createFleet>;

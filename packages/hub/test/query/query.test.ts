@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { matches, parseQuery, queryPageSizeMax } from "@hubwire/protocol";
 import type { JsonObject } from "@hubwire/protocol";
 import { describe, expect, test } from "vitest";
+import { createQueries } from "../../src/domain/query/index.ts";
 import { generationKey } from "../../src/domain/services.ts";
 import { createFleet, device, everyItem, everyPage, idsOf, module } from "./fleet.ts";
 import type { Fleet } from "./fleet.ts";
@@ -150,6 +151,27 @@ describe("pages", () => {
     expect(found.filter((id) => id.startsWith("d"))).toEqual(ids);
     expect(found.filter((id) => id.startsWith("a"))).toEqual([]);
     expect(found.filter((id) => id.startsWith("z")).length).toBeGreaterThanOrEqual(round - 1);
+  });
+
+  test("a lookup that is given up between pages leaves the order as it was", async () => {
+    const { counted, connections, stores } = fleet;
+    let isGivenUp = false;
+    const fickle = createQueries({
+      documents: {
+        ...counted,
+        lookup: async (...asked) => (isGivenUp ? undefined : counted.lookup(...asked)),
+      },
+      connections,
+      c2d: stores.c2d,
+    });
+    const text = "SELECT * FROM devices WHERE properties.desired.level >= 9";
+    const giveUp = async (): Promise<void> => {
+      isGivenUp = true;
+    };
+    const pages = await everyPage(fickle, text, 30, giveUp);
+    const whole = await everyItem(fleet.query, text);
+    expect(pages.length).toBeGreaterThan(3);
+    expect(pages.flatMap(({ items }) => items)).toEqual(whole);
   });
 
   test("a token is good for its own query alone", async () => {
