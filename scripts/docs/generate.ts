@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { format, type FormatConfig } from "oxfmt";
+import { renderCommand } from "./command.ts";
 import { renderCompatibility } from "./compatibility.ts";
 import { readTests } from "./compatibility/evidence.ts";
 import { renderErrors } from "./errors.ts";
@@ -18,6 +19,7 @@ export const generatedPages = [
   { file: "docs/delivery-guarantees.md", render: () => renderGuarantees(readTests()) },
   { file: "docs/options.md", render: renderOptions },
   { file: "docs/rest-api.md", render: renderRestApi },
+  { file: "docs/command.md", render: renderCommand },
   { file: "docs/compatibility.md", render: () => renderCompatibility(readTests()) },
 ];
 

@@ -1,15 +1,7 @@
 import { createPrivateKey, webcrypto } from "node:crypto";
 import { IotError } from "@hubwire/protocol";
-import {
-  curve,
-  dayMs,
-  load,
-  pem,
-  pemOfKey,
-  serialNumber,
-  signingAlgorithm,
-  type PemPair,
-} from "./issue.ts";
+import { curve, dayMs, load, pem, pemOfKey, serialNumber, signingAlgorithm } from "./issue.ts";
+import type { PemPair } from "./pem-pair.ts";
 
 const backdatedMs = dayMs;
 

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
-import { isPair, type PemPair } from "./issue.ts";
+import { isPair } from "./issue.ts";
 import { isAddress } from "./names.ts";
+import type { PemPair } from "./pem-pair.ts";
 
 /** A certificate is renewed when less is left. */
 const renewBeforeMs = 30 * 86_400_000;

@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { IotError } from "@hubwire/protocol";
 import { readOptional, writeDurably } from "../durable-file.ts";
 import { whyDue } from "./due.ts";
-import { isPair, issueServerCertificate, makeAuthority, type PemPair } from "./issue.ts";
+import { isPair, issueServerCertificate, makeAuthority } from "./issue.ts";
+import type { PemPair } from "./pem-pair.ts";
 
 /** A hub's own authority, and the server certificate that is in use. */
 export type HubCertificates = {

@@ -1,9 +1,7 @@
 import { createPrivateKey, KeyObject, webcrypto, X509Certificate } from "node:crypto";
 import type * as library from "@peculiar/x509";
 import { isAddress } from "./names.ts";
-
-/** A certificate with its key, both PEM. */
-export type PemPair = { cert: string; key: string };
+import type { PemPair } from "./pem-pair.ts";
 
 export const dayMs = 86_400_000;
 const authorityDays = 3650;
