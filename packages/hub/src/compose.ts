@@ -10,6 +10,7 @@ import {
 } from "./domain/auth/index.ts";
 import { createCertificates } from "./domain/certificates/index.ts";
 import { createC2d } from "./domain/c2d/index.ts";
+import { createHubEvents, watchConnectionState } from "./domain/events/index.ts";
 import { createFeedback } from "./domain/feedback/index.ts";
 import { ConnectionRegistry } from "./domain/connections/index.ts";
 import { createBulk, createIdentities } from "./domain/identities/index.ts";
@@ -34,7 +35,21 @@ export async function composeDomain(
   const { documents } = stores;
   const metrics = createHubMetrics();
   const policies = await ensurePolicies(documents, randomBytes);
-  const identities = createIdentities({ documents, clock, randomBytes, c2d: stores.c2d });
+  const events = createHubEvents({
+    store: stores.telemetry,
+    hubName: config.hostName ?? names[0] ?? "localhost",
+    switches: config.events ?? {},
+    clock,
+    logger,
+    newCorrelationId: randomUUID,
+  });
+  const identities = createIdentities({
+    documents,
+    clock,
+    randomBytes,
+    c2d: stores.c2d,
+    onLifecycle: events.lifecycle,
+  });
   const certificates = await createCertificates({ documents, clock, randomBytes });
   const authenticator = createAuthenticator({
     provenCas: certificates.trusted,
@@ -49,6 +64,10 @@ export async function composeDomain(
   });
   const connections = new ConnectionRegistry({ documents, identities, clock });
   cleanUp.add(() => connections.dispose());
+  if (config.events?.connectionState === true) {
+    const watch = watchConnectionState({ connections, events, clock });
+    cleanUp.add(() => watch.stop());
+  }
   const feedback = createFeedback({
     store: stores.c2d,
     identities,
@@ -74,6 +93,7 @@ export async function composeDomain(
     trackingId: randomUUID,
     logger,
     c2d: c2d.service,
+    onChanged: events.twinChanged,
   });
   const bulk = createBulk({ identities, twins });
   const query = createQueries({ documents, connections, c2d: stores.c2d });

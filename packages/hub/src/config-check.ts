@@ -1,4 +1,5 @@
 import { IotError } from "@hubwire/protocol";
+import type { EventSwitches } from "./domain/events/index.ts";
 import { defaultTelemetryLimits } from "./domain/telemetry/ingest.ts";
 import { defaultAmqpLimits } from "./listeners/amqp/index.ts";
 import { defaultMqttLimits } from "./listeners/mqtt/index.ts";
@@ -84,6 +85,12 @@ const retentionChecks: Record<keyof RetentionConfig, Check> = {
   bytes,
 };
 
+const eventChecks: Record<keyof EventSwitches, Check> = {
+  twinChange: boolean,
+  deviceLifecycle: boolean,
+  connectionState: boolean,
+};
+
 const checks: Record<keyof HubConfig, Check> = {
   host: text,
   mqttPort: whole(0, 65_535),
@@ -99,6 +106,7 @@ const checks: Record<keyof HubConfig, Check> = {
   expiryGraceS: number(0, 600, "seconds"),
   strictUserName: boolean,
   mode: oneOf(["strict", "lenient"]),
+  events: (value) => problemIn(value, eventChecks),
   retention: (value) => problemIn(value, retentionChecks),
   limits: (value) => problemIn(value, limitChecks),
   logLevel: oneOf(logLevels),

@@ -1,4 +1,5 @@
 import type { Clock } from "@hubwire/transport";
+import type { EventSwitches } from "./domain/events/index.ts";
 import type { Logger } from "./domain/observe.ts";
 import type { Stores } from "./domain/ports.ts";
 import type { TelemetryLimits } from "./domain/telemetry/index.ts";
@@ -58,6 +59,8 @@ export type HubConfig = {
   strictUserName?: boolean;
   /** What happens to topics the hub does not serve: the connection ends, as on Azure (`strict`, the default), or they are ignored. */
   mode?: "strict" | "lenient";
+  /** Which events beside telemetry back ends read; all off by default, as on Azure without routes for them. */
+  events?: EventSwitches;
   retention?: RetentionConfig;
   limits?: HubLimits;
   /** Default `info`. */

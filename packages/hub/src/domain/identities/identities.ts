@@ -33,6 +33,8 @@ export type IdentitiesOptions = {
   randomBytes: RandomBytes;
   /** When given, the queue of a deleted device is removed with it, and `sweep` looks for orphaned queues. */
   c2d?: C2dQueueStore;
+  /** An identity was created or deleted, and the write is committed. */
+  onLifecycle?: ((operation: "create" | "delete", identity: Identity) => void) | undefined;
 };
 
 type Found = { document: Document; record: IdentityRecord; device: IdentityRecord };
@@ -48,6 +50,7 @@ export class DocumentIdentities implements Identities {
   readonly #clock: Clock;
   readonly #randomBytes: RandomBytes;
   readonly #c2d: C2dQueueStore | undefined;
+  readonly #onLifecycle: IdentitiesOptions["onLifecycle"];
   readonly #generations: Generations;
   readonly #writes = new Serial(writesWaitingMax);
   readonly #revoked = new Set<RevocationListener>();
@@ -57,6 +60,7 @@ export class DocumentIdentities implements Identities {
     this.#clock = options.clock;
     this.#randomBytes = options.randomBytes;
     this.#c2d = options.c2d;
+    this.#onLifecycle = options.onLifecycle;
     this.#generations = new Generations(options.randomBytes);
   }
 
@@ -83,7 +87,9 @@ export class DocumentIdentities implements Identities {
       const expected = orphan?.revision ?? "absent";
       const put = await putDecided(this.#documents, "identities", key, record, expected);
       if (!put.ok) throw alreadyExists(write);
-      return identityOf(record, device ?? record);
+      const identity = identityOf(record, device ?? record);
+      this.#onLifecycle?.("create", identity);
+      return identity;
     });
   }
 
@@ -117,11 +123,12 @@ export class DocumentIdentities implements Identities {
     if (ifMatch === undefined) throw new IotError("etag.missing", "Etag missing");
     await this.#writes.run(ref.deviceId, () =>
       attempts(async () => {
-        const { document, record } = await this.#match(ref, ifMatch);
+        const { document, record, device } = await this.#match(ref, ifMatch);
         const modules = ref.moduleId === undefined ? await this.#modulesOfLife(record) : [];
         const { key, revision } = document;
         const deleted = await deleteDecided(this.#documents, "identities", key, revision);
         if (!deleted.ok) return undefined;
+        this.#onLifecycle?.("delete", identityOf(record, device));
         this.#revoke(record, "the identity was deleted");
         for (const module of modules) this.#revoke(module, "the device was deleted");
         await this.#removeLeftovers(record, modules);

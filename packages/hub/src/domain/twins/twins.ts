@@ -47,7 +47,17 @@ export type TwinsOptions = {
   logger: Pick<Logger, "error">;
   /** For `cloudToDeviceMessageCount`; without it the count is 0. */
   c2d?: Pick<ServiceC2d, "count">;
+  /** A twin was changed by a service or its device, and the change is committed. */
+  onChanged?: OnTwinChanged | undefined;
 };
+
+export type OnTwinChanged = (
+  ref: IdentityRef,
+  generationId: string,
+  opType: "updateTwin" | "replaceTwin",
+  before: TwinDocument,
+  after: TwinDocument,
+) => void;
 
 /** A twin at rest. No document for a living identity means the fresh twin. */
 type StoredTwin = { twin: TwinDocument; modelId?: string | undefined };
@@ -68,6 +78,7 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
   readonly #trackingId: () => string;
   readonly #logger: Pick<Logger, "error">;
   readonly #c2d: TwinsOptions["c2d"];
+  readonly #onChanged: TwinsOptions["onChanged"];
   readonly #serial = new Serial(twinOperationsWaitingMax);
 
   constructor(options: TwinsOptions) {
@@ -78,6 +89,7 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
     this.#trackingId = options.trackingId;
     this.#logger = options.logger;
     this.#c2d = options.c2d;
+    this.#onChanged = options.onChanged;
   }
 
   /** Twins with an operation running or waiting. */
@@ -102,10 +114,14 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
   ): void {
     void this.#serve(connection, rid, async (key) => {
       const patch = parseJson(body);
-      const { twin } = await this.#write(key, (stored) => ({
-        ...stored,
-        twin: applyReportedPatch(stored.twin, patch, this.#nowIso(), baseVersion),
-      }));
+      let before: TwinDocument | undefined;
+      const { twin } = await this.#write(key, (stored) => {
+        before = stored.twin;
+        const reported = applyReportedPatch(stored.twin, patch, this.#nowIso(), baseVersion);
+        return { ...stored, twin: reported };
+      });
+      const { ref, generationId } = connection;
+      if (before !== undefined) this.#onChanged?.(ref, generationId, "updateTwin", before, twin);
       return { status: 204, version: twin.reported.version, body: emptyBody };
     });
   }
@@ -152,13 +168,19 @@ export class StoredTwins implements DeviceTwins, ServiceTwins {
     const key = generationKey(ref, identity.generationId);
     const stored = await this.#serial.run(key, async () => {
       let notification: TwinWrite["desiredNotification"];
+      let earlier: TwinDocument | undefined;
       const change = (before: StoredTwin): StoredTwin => {
+        earlier = before.twin;
         checkEtag(before.twin, ifMatch);
         const result = apply(before.twin, body, this.#nowIso());
         notification = result.desiredNotification;
         return { ...before, twin: result.twin };
       };
       const written = await this.#write(key, change, waiting);
+      if (earlier !== undefined) {
+        const opType = apply === replaceTwin ? "replaceTwin" : "updateTwin";
+        this.#onChanged?.(ref, identity.generationId, opType, earlier, written.twin);
+      }
       if (notification !== undefined) {
         this.#notify(ref, identity.generationId, written.twin.desired.version, notification);
       }
