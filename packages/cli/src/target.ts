@@ -8,6 +8,8 @@ import { readCertificates } from "./arguments.ts";
 export type Target = {
   /** Without port. */
   hostName: string;
+  /** The hub's own name, when `hostName` is only what is dialled. */
+  ownName: string | undefined;
   httpsPort: number;
   mqttPort: number;
   amqpPort: number;
@@ -79,6 +81,7 @@ export function resolveTarget(options: TargetOptions): Target {
   const caFile = options.ca ?? (isLocal ? local.caFile : undefined);
   return {
     hostName,
+    ownName: isLocal && local.gatewayHostName !== undefined ? local.hostName : undefined,
     httpsPort,
     mqttPort: isLocal ? local.mqttPort : 8883,
     amqpPort: (isLocal ? local.amqpPort : undefined) ?? portIn(eventHubs, hostName) ?? 5671,

@@ -99,6 +99,7 @@ const checks: Record<keyof HubConfig, Check> = {
   amqpPlainPort: portOrOff,
   dataDirectory: text,
   hostName,
+  gatewayHostName: hostName,
   hostNames: listOf(hostName),
   deviceCas: listOf(text),
   partitions: whole(1, 32),

@@ -45,6 +45,11 @@ export type HubConfig = {
   dataDirectory?: string;
   /** The name in connection strings. Default localhost. */
   hostName?: string;
+  /**
+   * A name that can be dialled when `hostName` cannot, such as localhost for a hub called `contoso.azure-devices.net`: devices get
+   * it as GatewayHostName beside the hub's name, service and event connection strings get it as their host.
+   */
+  gatewayHostName?: string;
   /** More names the hub answers to; they go into its certificate. localhost, loopback addresses and the machine's name always are. */
   hostNames?: readonly string[];
   /** PEM texts of CAs whose certificates name devices by their CN. */

@@ -19,7 +19,12 @@ export function eventHubName(hostName: string): string {
 export function eventHubsConnectionString(
   policies: readonly Policy[],
   policyName: string,
-  { hostName, amqpPort, amqpPlainPort }: Pick<Hub, "hostName" | "amqpPort" | "amqpPlainPort">,
+  {
+    hostName,
+    gatewayHostName,
+    amqpPort,
+    amqpPlainPort,
+  }: Pick<Hub, "hostName" | "gatewayHostName" | "amqpPort" | "amqpPlainPort">,
   plain: boolean,
 ): string {
   const policy = policies.find(({ name }) => name === policyName);
@@ -30,7 +35,7 @@ export function eventHubsConnectionString(
   if (port === undefined) throw new IotError("argument.invalid", "This AMQP listener is off");
   const standard = plain ? standardAmqpPlainPort : standardAmqpPort;
   // Without TLS only loopback is listened on, whatever the hub is called.
-  const host = plain ? "localhost" : hostName;
+  const host = plain ? "localhost" : (gatewayHostName ?? hostName);
   const authority = port === standard ? host : `${host}:${port}`;
   const emulator = plain ? ";UseDevelopmentEmulator=true" : "";
   return `Endpoint=sb://${authority}/;SharedAccessKeyName=${policy.name};SharedAccessKey=${policy.primaryKey};EntityPath=${eventHubName(hostName)}${emulator}`;

@@ -7,6 +7,8 @@ export type HubFile = {
   /** Of the `iothubowner` policy, with the HTTPS port when it is not 443. */
   connectionString: string;
   hostName: string;
+  /** What is dialled instead, when the hub's name cannot be. */
+  gatewayHostName?: string;
   mqttPort: number;
   httpsPort: number;
   /** Missing in files that older hubs left, and when the hub speaks no AMQP. */
@@ -18,10 +20,11 @@ export type HubFile = {
 
 /** Leaves `hub.json` (mode 0600: it holds the owner's key) in the data directory. It stays when the hub stops. */
 export async function writeHubFile(directory: string, hub: Hub): Promise<void> {
-  const { hostName, mqttPort, httpsPort, amqpPort } = hub;
+  const { hostName, gatewayHostName, mqttPort, httpsPort, amqpPort } = hub;
   const file: HubFile = {
     connectionString: hub.connectionString(),
     hostName,
+    ...(gatewayHostName === undefined ? {} : { gatewayHostName }),
     mqttPort,
     httpsPort,
     ...(amqpPort === undefined

@@ -46,6 +46,8 @@ export type InvokeOptions = {
 export interface Hub extends AsyncDisposable {
   /** The name in connection strings; no port. */
   readonly hostName: string;
+  /** What is dialled instead, when the hub's name cannot be. */
+  readonly gatewayHostName: string | undefined;
   readonly mqttPort: number;
   readonly httpsPort: number;
   /** AMQP over TLS; undefined when it is off. */

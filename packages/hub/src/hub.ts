@@ -63,7 +63,9 @@ async function start(
   cleanUp: CleanUp,
 ): Promise<Hub> {
   const hostName = config.hostName ?? defaultHostName;
-  const names = certificateNames([hostName, ...(config.hostNames ?? [])]);
+  const { gatewayHostName } = config;
+  const dialled = gatewayHostName ?? hostName;
+  const names = certificateNames([hostName, dialled, ...(config.hostNames ?? [])]);
   const opened = await openStores(config, { clock, logger, cleanUp });
   const { stores, directory } = opened;
   const certificates =
@@ -87,7 +89,7 @@ async function start(
   const { mqtt, tls } = await openMqtt(config, parts);
   // For a start that fails behind this point; a stop has closed both before.
   cleanUp.add(() => Promise.all([tls.close(), stopping.signal.aborted || mqtt.stop()]));
-  const amqp = await openAmqp(config, parts, hostName);
+  const amqp = await openAmqp(config, parts, { hostName, dialled });
   cleanUp.add(() => amqp.stop());
   const upgrades = createUpgrades({ mqtt, amqp: amqp.listener, logger });
   const rest = await openRest(config, { ...parts, onUpgrade: upgrades });
@@ -119,6 +121,7 @@ async function start(
 
   const address = {
     hostName,
+    gatewayHostName,
     mqttPort: tls.port,
     httpsPort: rest.port,
     amqpPort: amqp.port,

@@ -11,7 +11,7 @@ const defaultResponseTimeoutS = 30;
 
 export type HubAddress = Pick<
   Hub,
-  "hostName" | "mqttPort" | "httpsPort" | "amqpPort" | "amqpPlainPort"
+  "hostName" | "gatewayHostName" | "mqttPort" | "httpsPort" | "amqpPort" | "amqpPlainPort"
 >;
 
 type InProcess = Pick<
@@ -26,9 +26,15 @@ type InProcess = Pick<
 
 /** The hub's services in the words of somebody who plays a back end in the same process. */
 export function inProcess(domain: Domain, address: HubAddress, stopping: AbortSignal): InProcess {
-  const { hostName, mqttPort, httpsPort } = address;
-  const mqttHost = mqttPort === standardMqttPort ? hostName : `${hostName}:${mqttPort}`;
-  const httpsHost = httpsPort === standardHttpsPort ? hostName : `${hostName}:${httpsPort}`;
+  const { hostName, gatewayHostName, mqttPort, httpsPort } = address;
+  const dialled = gatewayHostName ?? hostName;
+  const mqttHost = mqttPort === standardMqttPort ? dialled : `${dialled}:${mqttPort}`;
+  const httpsHost = httpsPort === standardHttpsPort ? dialled : `${dialled}:${httpsPort}`;
+  // Behind a gateway the hub keeps its pure name: user names and tokens are made of it.
+  const hosts =
+    gatewayHostName === undefined
+      ? { hostName: mqttHost }
+      : { hostName, gatewayHostName: mqttHost };
 
   const format = ({ deviceId, moduleId, authentication }: Identity): string => {
     const auth: DeviceAuth =
@@ -36,7 +42,7 @@ export function inProcess(domain: Domain, address: HubAddress, stopping: AbortSi
         ? { type: "key", sharedAccessKey: authentication.primaryKey }
         : { type: "x509" };
     const module = moduleId === undefined ? {} : { moduleId };
-    return formatDeviceConnectionString({ hostName: mqttHost, deviceId, ...module, auth });
+    return formatDeviceConnectionString({ ...hosts, deviceId, ...module, auth });
   };
 
   return {

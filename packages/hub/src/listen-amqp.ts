@@ -24,7 +24,7 @@ export type AmqpDoor = {
 export async function openAmqp(
   config: HubConfig,
   parts: Parts,
-  hostName: string,
+  { hostName, dialled }: { hostName: string; dialled: string },
 ): Promise<AmqpDoor> {
   const { domain, credentials, clock, logger } = parts;
   const { limits } = config;
@@ -37,7 +37,7 @@ export async function openAmqp(
     consumerGroups: domain.consumerGroups,
     entity: eventHubName(hostName),
     hubName: hostName,
-    eventHubsHost: () => ({ hostName, port: open.tls?.port ?? standardAmqpPort }),
+    eventHubsHost: () => ({ hostName: dialled, port: open.tls?.port ?? standardAmqpPort }),
     createdAtMs: clock.wallMs(),
     clock,
     logger,

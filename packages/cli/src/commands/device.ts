@@ -14,8 +14,12 @@ export const keyOf = ({ authentication }: Device | Module): string | undefined =
 /** What to give a device or module, so that it connects to the hub this command talks to. */
 export function connectionStringFor(target: Target, identity: Device | Module): string {
   const key = keyOf(identity);
+  const { hostName, mqttPort } = target;
+  const dialled = mqttPort === 8883 ? hostName : `${hostName}:${mqttPort}`;
   return formatDeviceConnectionString({
-    hostName: target.mqttPort === 8883 ? target.hostName : `${target.hostName}:${target.mqttPort}`,
+    ...(target.ownName === undefined
+      ? { hostName: dialled }
+      : { hostName: target.ownName, gatewayHostName: dialled }),
     deviceId: identity.deviceId,
     ...("moduleId" in identity ? { moduleId: identity.moduleId } : {}),
     auth: key === undefined ? { type: "x509" } : { type: "key", sharedAccessKey: key },

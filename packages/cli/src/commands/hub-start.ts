@@ -17,6 +17,7 @@ type StartOptions = {
   amqpPlainPort?: number;
   amqp: boolean;
   hostName?: string[];
+  gatewayHostName?: string;
   deviceCa?: string[];
   memory?: boolean;
   partitions?: number;
@@ -59,6 +60,10 @@ export function addHubStart(hub: Command): void {
       "--host-name <name...>",
       "names the hub answers to besides localhost; the first goes into connection strings",
     )
+    .option(
+      "--gateway-host-name <name>",
+      "what is dialled when the hub's name cannot be: goes into connection strings beside it",
+    )
     .option("--device-ca <file...>", "PEM of CAs whose device certificates are trusted")
     .option("--memory", "keep everything in memory: gone when the hub stops")
     .option(
@@ -99,7 +104,8 @@ export function addHubStart(hub: Command): void {
       `\nExamples:
   $ hubwire hub start
   $ hubwire hub start --memory --mqtt-port 0 --https-port 0
-  $ hubwire hub start --device-ca factory-ca.pem`,
+  $ hubwire hub start --device-ca factory-ca.pem
+  $ hubwire hub start --host-name contoso.azure-devices.net --gateway-host-name localhost`,
     )
     .action(async (options: StartOptions, command: Command) => {
       const { output, dataDirectory } = contextOf(command);
@@ -183,6 +189,7 @@ function configOf(options: StartOptions): HubConfig {
     mode: options.lenient === true ? "lenient" : "strict",
     strictUserName: options.strictUserName === true,
     ...(hostName === undefined ? {} : { hostName }),
+    ...(options.gatewayHostName === undefined ? {} : { gatewayHostName: options.gatewayHostName }),
     ...(options.mqttPort === undefined ? {} : { mqttPort: options.mqttPort }),
     ...(options.httpsPort === undefined ? {} : { httpsPort: options.httpsPort }),
     ...(options.amqp ? {} : { amqpPort: false, amqpPlainPort: false }),

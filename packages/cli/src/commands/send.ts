@@ -143,7 +143,11 @@ function fromString(
   }
   const [host] = splitPort(parsed.gatewayHostName ?? parsed.hostName, 8883);
   const local = readHubFile(context.dataDirectory);
-  const caFile = context.ca ?? (local?.hostName === host ? local.caFile : undefined);
+  const caFile =
+    context.ca ??
+    (local !== undefined && [local.hostName, local.gatewayHostName].includes(host)
+      ? local.caFile
+      : undefined);
   return {
     connectionString: formatDeviceConnectionString(parsed),
     ca: caFile === undefined ? undefined : readCertificates(caFile, "The CA"),
