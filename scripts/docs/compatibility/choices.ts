@@ -156,9 +156,17 @@ export const choices: readonly Choice[] = [
   },
   {
     point: "Event Hubs receivers with a lower epoch",
-    choice: "There is no Event Hubs endpoint.",
+    choice: "Refused with `amqp:link:stolen`.",
     option: undefined,
-    shown: [],
+    shown: hub.amqp(
+      "the same or a higher level takes the partition; a lower one and none are refused",
+    ),
+  },
+  {
+    point: "Event Hubs receivers that start behind the newest event",
+    choice: "Refused with `com.microsoft:argument-out-of-range`, naming the newest.",
+    option: undefined,
+    shown: hub.amqp("the position %s is refused"),
   },
   {
     point: "NOT of a test that has no meaning (a missing member, other types)",

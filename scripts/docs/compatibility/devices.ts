@@ -35,8 +35,31 @@ export const deviceSections: readonly Section[] = [
           "everything is there after a restart: devices with their keys, twins, messages, telemetry, the CA",
         ),
       ),
-      absent("MQTT over WebSocket on 443"),
-      absent("AMQP 1.0 on 5671, for devices and for services"),
+      same(
+        "MQTT and AMQP over WebSocket at `/$iothub/websocket`, Event Hubs at `/$servicebus/websocket`",
+        by.hub.mqtt(
+          "%s with %j is answered %s",
+          "MQTT over WebSocket carries telemetry and cloud-to-device messages",
+          "the official device client's MqttWs works, but for the port it cannot be told",
+          "AMQP over WebSocket opens without SASL too",
+        ),
+      ),
+      same(
+        "AMQP 1.0 on 5671 for services: with SASL (MSSBCBS, ANONYMOUS, PLAIN) and without, `$cbs`, policies per link, renewal, expiry",
+        by.hub.amqp(
+          "%s lets a back end in, who then puts a token",
+          "SASL PLAIN takes a policy's name with its token, and with its key for events",
+          "a token with %s is answered 401",
+          "policy %s has no right to %s",
+          "a link whose token runs out is detached; a renewed one is not",
+        ),
+      ),
+      absent("AMQP 1.0 for devices"),
+      differs(
+        "AMQP without TLS",
+        "On 5672 of the loopback address only, for the Event Hubs SDK's `UseDevelopmentEmulator=true`.",
+        by.hub.amqp("without TLS, on loopback, the hub takes the same tokens"),
+      ),
       absent("MQTT 5 (Azure's preview was withdrawn)", "CONNECT with level 5 gets return code 1."),
     ],
   },
@@ -323,13 +346,47 @@ export const deviceSections: readonly Section[] = [
           "by bytes keeps all files together under the bound, but for the one being prepared",
         ),
       ),
-      absent(
-        "Event Hubs-compatible endpoint",
-        "Read with `hubwire monitor` or `GET /hubwire/events`.",
+      same(
+        "Event Hubs-compatible endpoint: runtime information, every start position, credit, all annotations and properties",
+        by.hub.amqp(
+          "%s reads properties, events and everything they say",
+          "%s begins at %i",
+          "every event's own offset and time lead back to it",
+          "%s begins behind what there is",
+          "nothing is sent without credit, and no more than there is",
+          "events larger than the reader's frames come in parts",
+        ),
       ),
-      absent(
-        "Message routing, enrichments, custom endpoints; events about connections, twins and device life cycle",
+      same(
+        "Owner levels (epochs), five readers without one, consumer groups",
+        by.hub.amqp(
+          "the same or a higher level takes the partition; a lower one and none are refused",
+          "five share a partition without level, a sixth does not, and a level ends them all",
+          "a group is created, listed, read and deleted; names ignore case",
+          "there may be twenty beside $Default, which stays",
+        ),
       ),
+      same(
+        "Event Hubs tokens are signed with the key's text, IoT Hub's with its bytes",
+        by.hub.amqp(
+          "a token signed as IoT Hub's are opens no events",
+          "a token for one partition opens that one only",
+        ),
+      ),
+      same(
+        "`messages/events` of the hub's own AMQP endpoint redirects",
+        by.hub.amqp("the hub's own events address redirects to the Event Hubs-compatible endpoint"),
+      ),
+      differs(
+        "Twin-change, life-cycle and connection-state events need a route",
+        "`events: { twinChange, deviceLifecycle, connectionState }` of the hub's options; off by default. There are no routes.",
+        by.hub.mqtt(
+          "identities that come and go are told with their twin",
+          "a twin change tells the changed sections with their metadata, and of an update only what changed",
+          "connection states are a snapshot a minute: quick changes collapse, a return has a new number",
+        ),
+      ),
+      absent("Message routing, enrichments, custom endpoints"),
     ],
   },
   {
@@ -347,6 +404,29 @@ export const deviceSections: readonly Section[] = [
           "messages wait for a device that is away, in order",
           "the 51st message is refused, until one has gone or run out of time",
         ),
+      ),
+      same(
+        "Sent over AMQP: accepted when stored, or rejected with the service's condition",
+        by.hub.amqp(
+          "a message is accepted when it is stored, whatever types its properties have",
+          "%s is rejected with the service's condition, and the link lives on",
+          "the 51st message of a device is refused",
+          "the official service client sends a message, the device gets it, and feedback comes back once",
+        ),
+      ),
+      same(
+        "Feedback in batches of 64 or every 15 s, locked for a minute, kept for an hour, handed out ten times",
+        hub.mqtt(
+          "the first comes at once, the next fifteen seconds later",
+          "sixty-four records are a batch whatever the time",
+          "a lock that ran out gives the batch back, and completes nothing any more",
+          "hands out again what nobody completed, and never what somebody had",
+          "ten times is enough",
+        ),
+      ),
+      absent(
+        "File notifications over AMQP",
+        "The link is refused with `amqp:not-found`: there is no file upload.",
       ),
       same(
         "PUBACK completes; at QoS 0 writing does",
@@ -385,14 +465,9 @@ export const deviceSections: readonly Section[] = [
         hub.mqtt("a disabled device's queue takes messages"),
       ),
       differs(
-        "Sent over AMQP",
-        "Sent by `POST /hubwire/devices/{id}/messages`, `hubwire c2d send` or `hub.sendToDevice`.",
-        hub.rest("a message is queued with all its properties"),
-      ),
-      differs(
         "A message that has expired when it is sent: accepted, then dead-lettered, as users report",
         "Refused with 403009 InvalidMessageExpiryTime: its sender learns of it.",
-        hub.rest("a message with %s is refused"),
+        hub.mqtt("a message with %s is refused to its sender"),
       ),
       same(
         "Feedback (`iothub-ack`) in batches over HTTP: received under a lock, completed, abandoned",

@@ -21,6 +21,7 @@ const vector = (name: string) => within(`vectors/${name}.json`);
 
 export const by = {
   hub: {
+    amqp: hub("amqp/"),
     auth: hub("auth/"),
     data: hub("hub/"),
     identities: hub("identities/"),

@@ -92,7 +92,7 @@ describe("start positions", () => {
     ["amqp.annotation.x-opt-offset > '999999999'", "com.microsoft:argument-out-of-range"],
     ["amqp.annotation.x-opt-nothing > '1'", "com.microsoft:argument-error"],
     ["1 = 1", "com.microsoft:argument-error"],
-  ])("%s is refused", async (expression, condition) => {
+  ])("the position %s is refused", async (expression, condition) => {
     const raw = await reader();
     const receiver = raw.receiver(address(), { source: from(expression) });
     await expect(receiver).rejects.toMatchObject({ condition });
