@@ -3,7 +3,7 @@
  * back end the other. Peers: the same query written so that no index helps, and Node's bare HTTPS server.
  */
 import { createHmac } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildSasToken, parseServiceConnectionString } from "@hubwire/protocol";
@@ -148,6 +148,7 @@ type Round = {
   latencies: LatencyResult;
   read: RateResult;
   write: RateResult;
+  writeUnasked: RateResult;
   bareRead: RateResult;
   bareWrite: RateResult;
 };
@@ -158,6 +159,7 @@ export async function run(
 ): Promise<RegistryResult> {
   const root = mkdtempSync(join(tmpdir(), "hubwire-bench-registry-"));
   const directory = join(root, "full");
+  const unasked = join(root, "unasked");
   const certificate = makeCertificate();
   try {
     // A hub made the directory, so that it is whole; then the documents go in behind its back, which is quicker.
@@ -165,12 +167,15 @@ export async function run(
     const fill: FillOptions = { directory, devices };
     const { twinBytes } = await runNode<FillResult>(join(here, "registry-fill.ts"), fill);
     progress(`${devices} devices are there, ${twinBytes} bytes of twin each`);
+    cpSync(directory, unasked, { recursive: true });
     const all: Round[] = [];
     for (let round = 0; round < rounds; round++) {
-      all.push(await oneRound({ root, directory, devices, round, certificate, twinBytes }));
+      all.push(
+        await oneRound({ root, directory, unasked, devices, round, certificate, twinBytes }),
+      );
       const { readyMs, read, write } = all.at(-1) as Round;
       progress(
-        `round ${round + 1}/${rounds}  ready ${readyMs.toFixed(0)} ms, ${read.perS.toFixed(0)} reads/s, ${write.perS.toFixed(0)} writes/s`,
+        `round ${round + 1}/${rounds}  ready ${readyMs.toFixed(0)} ms, ${read.perS.toFixed(0)} reads/s, ${write.perS.toFixed(0)} writes/s (${all.at(-1)?.writeUnasked.perS.toFixed(0)} without indexes)`,
       );
     }
     const memoryStore = await runNode<MemoryResult>(
@@ -188,12 +193,14 @@ export async function run(
 async function oneRound(parts: {
   root: string;
   directory: string;
+  /** The same devices, never queried. */
+  unasked: string;
   devices: number;
   round: number;
   certificate: ReturnType<typeof makeCertificate>;
   twinBytes: number;
 }): Promise<Round> {
-  const { root, directory, devices, round, certificate, twinBytes } = parts;
+  const { root, directory, unasked, devices, round, certificate, twinBytes } = parts;
   // The first start of a directory makes a CA, which no later one does.
   await (await startHub(join(root, `empty-${round}`))).stop();
   const empty = await startHub(join(root, `empty-${round}`));
@@ -230,6 +237,10 @@ async function oneRound(parts: {
   const write = await rate(target, "write");
   await hub.stop();
 
+  const fresh = await startHub(unasked);
+  const writeUnasked = await rate({ ...target, port: fresh.info.port, ca: fresh.info.ca }, "write");
+  await fresh.stop();
+
   const bare = await startNodeServer<{ port: number }>(join(here, "registry-bare.ts"), [
     certificate.keyFile,
     certificate.certFile,
@@ -240,7 +251,7 @@ async function oneRound(parts: {
   const bareWrite = await rate(bareTarget, "write");
   await bare.stop();
   const facts = { readyMs, emptyReadyMs, emptyRss, startedRss, queriedRss };
-  return { ...facts, latencies, read, write, bareRead, bareWrite };
+  return { ...facts, latencies, read, write, writeUnasked, bareRead, bareWrite };
 }
 
 function summary(
@@ -293,7 +304,12 @@ function summary(
         ({ bareRead }) => bareRead,
       ),
       rateOf(
-        "twin write, hub, durable",
+        "twin write, hub, durable, never queried",
+        ({ writeUnasked }) => writeUnasked,
+        ({ bareWrite }) => bareWrite,
+      ),
+      rateOf(
+        "twin write, hub, durable, members indexed by the queries above",
         ({ write }) => write,
         ({ bareWrite }) => bareWrite,
       ),
