@@ -110,7 +110,7 @@ function tellCost(port: number, ways: string, { logger }: Parts): void {
 
 function listenRest(config: HubConfig, parts: Parts, port: number): Promise<RestListener> {
   const { domain, credentials, clock, logger, unreadyReason, metricsText, onUpgrade } = parts;
-  const { authenticator, identities, twins, methods, connections, telemetry } = domain;
+  const { authenticator, identities, twins, methods, connections } = domain;
   return createRestListener({
     services: {
       authenticator,
@@ -122,7 +122,6 @@ function listenRest(config: HubConfig, parts: Parts, port: number): Promise<Rest
       connections,
       c2d: domain.c2d.service,
       feedback: domain.feedback,
-      telemetry,
       certificates: domain.certificates,
       clock,
       logger,

@@ -1,4 +1,4 @@
-import { encodeUtf8, restRoutes } from "@hubwire/protocol";
+import { emptyApplicationProperties, encodeUtf8, restRoutes } from "@hubwire/protocol";
 import { expect, test } from "vitest";
 import { device, writeOf } from "./world.ts";
 import { createRestWorld, faceOf, jsonOf, version } from "./rest-world.ts";
@@ -245,12 +245,17 @@ test("statistics count devices and connections", async () => {
 });
 
 test("a device shows its connection and its waiting messages; purge empties the queue", async () => {
-  const { call, connections, identities } = await createRestWorld();
+  const { call, connections, identities, c2d } = await createRestWorld();
   const { generationId } = await identities.create(writeOf(device("d")));
   connections.connect(device("d"), generationId);
   connections.lastActivityAtMs = Date.UTC(2025, 0, 2, 3, 4, 5, 678);
   for (const body of ["1", "2"]) {
-    await call("POST", "/hubwire/devices/d/messages", { body: { body } });
+    await c2d.service.send("d", {
+      properties: { system: {}, application: emptyApplicationProperties() },
+      ack: undefined,
+      expiresAtMs: undefined,
+      body: encodeUtf8(body),
+    });
   }
   expect(jsonOf(await call("GET", at("/devices/d")))).toMatchObject({
     connectionState: "Connected",

@@ -12,8 +12,8 @@ const anyId = fc.oneof(
 );
 const paths = [
   ...new Set([...restRoutes, ...absentRoutes].map((route) => route.path)),
-  "/hubwire/devices/{deviceId}/messages",
-  "/hubwire/events",
+  "/hubwire/certificates",
+  "/openapi.json",
   "/healthz",
   "/readyz",
   "/metrics",
@@ -30,13 +30,7 @@ const anyPath = fc
   });
 const anyQuery = fc.oneof(
   fc.constant("api-version=2021-04-12"),
-  fc.constantFrom(
-    "",
-    "api-version=",
-    "api-version=2021-04-12&top=-1",
-    "follow=false&from=end",
-    "%",
-  ),
+  fc.constantFrom("", "api-version=", "api-version=2021-04-12&top=-1", "%"),
   fc.string({ maxLength: 30 }),
 );
 const knownBodies = [
@@ -44,7 +38,6 @@ const knownBodies = [
   '{"authentication":{"type":"sas","symmetricKey":{"primaryKey":"","secondaryKey":""}}}',
   '{"tags":{"a":1},"properties":{"desired":{"b":null}}}',
   '{"methodName":"m","payload":1,"responseTimeoutInSeconds":5}',
-  '{"body":"x","properties":{"a":"b"}}',
   '{"query":"SELECT * FROM devices"}',
   '[{"id":"e","importMode":"update"},{"id":"d","importMode":"Delete","eTag":"x"}]',
 ];
@@ -93,11 +86,10 @@ test("whatever is asked, the answer is one of Azure's and the hub stays as it wa
           headers,
           ...(authorization === undefined ? {} : { authorization }),
         });
-        if (typeof response.body === "object") await response.body.cancel();
         expect(response.headers["x-ms-request-id"]).toMatch(/^request-\d+$/);
         if (response.status >= 400 && !path.startsWith("/readyz")) {
           expect(response.headers["iothub-errorcode"]).toMatch(knownNames);
-          const body = JSON.parse(response.body as string) as object;
+          const body = JSON.parse(response.body ?? "") as object;
           expect("Message" in body || "errorCode" in body).toBe(true);
           expect(response.headers["hubwire-errorcode"]).not.toBe("hub.internal");
         }

@@ -1,85 +1,16 @@
 import { createHmac } from "node:crypto";
-import { buildSasToken, IotError, parseD2cProperties } from "@hubwire/protocol";
+import { buildSasToken, IotError } from "@hubwire/protocol";
 import { createAuthenticator, ensurePolicies } from "../../src/domain/auth/index.ts";
 import { createBulk } from "../../src/domain/identities/index.ts";
 import { silentLogger } from "../../src/domain/observe.ts";
 import type { Logger } from "../../src/domain/observe.ts";
-import type {
-  Feedback,
-  FeedbackBatch,
-  Query,
-  QueryPage,
-  TelemetryEvent,
-  TelemetryReader,
-} from "../../src/domain/services.ts";
+import type { Feedback, FeedbackBatch, Query, QueryPage } from "../../src/domain/services.ts";
 import { createRestHandler } from "../../src/listeners/rest/index.ts";
 import type { RestRequest, RestResponse, RestServices } from "../../src/listeners/rest/index.ts";
 import { createWorld } from "./world.ts";
 
 export const hostName = "hub.test";
 export const version = "api-version=2021-04-12";
-
-/** A telemetry log that is an array: what arrives is committed at once. */
-class FakeTelemetry implements TelemetryReader {
-  readonly partitionCount = 2;
-  readonly events: TelemetryEvent[] = [];
-  reads = 0;
-  /** Something that happens between a read and its answer. */
-  duringRead: (() => void) | undefined;
-  readonly listeners = new Set<() => void>();
-
-  add(partition: number, more: Partial<TelemetryEvent> & { bag?: string; text?: string } = {}) {
-    const { bag = "", text = "x", ...rest } = more;
-    const sequenceNumber = this.partition(partition).nextSequenceNumber;
-    this.events.push({
-      partition,
-      sequenceNumber,
-      offset: String(sequenceNumber * 100),
-      enqueuedTimeMs: Date.UTC(2025, 0, 1) + this.events.length,
-      deviceId: "d",
-      moduleId: undefined,
-      generationId: "1",
-      authMethod: '{"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}',
-      messageSource: "Telemetry",
-      modelId: undefined,
-      properties: parseD2cProperties(bag),
-      body: Buffer.from(text),
-      ...rest,
-    });
-    for (const listener of this.listeners) listener();
-  }
-  partition(index: number) {
-    const own = this.events.filter((event) => event.partition === index);
-    const last = own.at(-1);
-    return {
-      firstSequenceNumber: own[0]?.sequenceNumber ?? 0,
-      nextSequenceNumber: (last?.sequenceNumber ?? -1) + 1,
-      lastOffset: Number(last?.offset ?? -1),
-      lastEnqueuedTimeMs: last?.enqueuedTimeMs ?? 0,
-    };
-  }
-  async read(
-    partition: number,
-    from: Parameters<TelemetryReader["read"]>[1],
-    limits: { recordsMax: number },
-  ): Promise<TelemetryEvent[]> {
-    this.reads++;
-    const isFrom = (event: TelemetryEvent): boolean => {
-      if (from === "first") return true;
-      if (from === "end") return false;
-      if ("sequenceNumber" in from) return event.sequenceNumber >= from.sequenceNumber;
-      if ("offset" in from) return Number(event.offset) > from.offset;
-      return event.enqueuedTimeMs >= from.enqueuedTimeMs;
-    };
-    const own = this.events.filter((event) => event.partition === partition && isFrom(event));
-    this.duringRead?.();
-    return own.slice(0, limits.recordsMax);
-  }
-  onCommit(listener: () => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  }
-}
 
 /** Feedback that is an array: the first batch is locked with the token `lock-1`, and comes again when it is abandoned. */
 class FakeFeedback implements Feedback {
@@ -132,7 +63,6 @@ export async function createRestWorld(overrides: Partial<RestServices> = {}) {
     clock: world.clock,
     hostNames: [hostName],
   });
-  const telemetry = new FakeTelemetry();
   const feedback = new FakeFeedback();
   const query = new FakeQuery();
   const log: LogLine[] = [];
@@ -151,7 +81,6 @@ export async function createRestWorld(overrides: Partial<RestServices> = {}) {
     c2d: world.c2d.service,
     feedback,
     query,
-    telemetry,
     clock: world.clock,
     logger,
     requestId: () => `request-${++ids}`,
@@ -213,7 +142,6 @@ export async function createRestWorld(overrides: Partial<RestServices> = {}) {
   return {
     ...world,
     services,
-    telemetry,
     feedback,
     query,
     log,

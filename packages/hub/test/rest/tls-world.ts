@@ -106,6 +106,7 @@ export async function createTlsWorld(
 export async function readToClose(socket: Socket): Promise<string> {
   let text = "";
   socket.on("data", (chunk) => (text += String(chunk)));
-  if (!socket.destroyed) await once(socket, "close");
+  // Also after an error: a peer that closes while bytes are on their way resets.
+  if (!socket.destroyed) await new Promise((resolve) => socket.once("close", resolve));
   return text;
 }

@@ -24,8 +24,7 @@ export type RestResponse = {
   status: number;
   /** Names in lower case. */
   headers: Readonly<Record<string, string>>;
-  /** A stream is sent in chunks until it ends. */
-  body: string | ReadableStream<Uint8Array> | undefined;
+  body: string | undefined;
 };
 
 const jsonType = "application/json; charset=utf-8";

@@ -17,7 +17,7 @@ const asServicePermission = (permission: Permission): ServicePermission =>
 /**
  * The whole REST surface as one function from request to answer.
  * Azure's routes are found by protocol's table (fixed segments ignore case, ids are verbatim), everything of Hubwire's own
- * by a router. `stopping` ends what would otherwise stream for ever.
+ * by a router. `stopping` is what readiness tells.
  */
 export function createRestHandler(services: RestServices, stopping: AbortSignal): RestHandler {
   const hubwire = createHubwireApp(services, stopping);

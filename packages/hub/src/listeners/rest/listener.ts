@@ -1,4 +1,6 @@
 import { createServer } from "node:https";
+import type { Server } from "node:https";
+import type { Socket } from "node:net";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { IotError } from "@hubwire/protocol";
@@ -59,12 +61,12 @@ export type RestListenerOptions = {
 export type RestListener = {
   readonly host: string;
   readonly port: number;
-  /** Requests being worked on, streams included. */
+  /** Requests being worked on. */
   readonly inFlight: number;
   /** For new connections, e.g. after the certificate was renewed. */
   updateSecureContext(credentials: { key: string; cert: string }): void;
   /**
-   * Takes no new connection, ends streams, lets requests under way finish for up to `graceMs` (default 5 s), then tells
+   * Takes no new connection, lets requests under way finish for up to `graceMs` (default 5 s), then tells
    * what still waits `hub.stopping` and closes every connection.
    */
   stop(graceMs?: number): Promise<void>;
@@ -135,6 +137,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     }
   };
   server.on("request", (message, outgoing) => void serve(message, outgoing, () => {}));
+  const endHandshakes = trackHandshakes(server);
   const upgraded = new Set<Duplex>();
   const { onUpgrade } = options;
   if (onUpgrade !== undefined) {
@@ -178,9 +181,31 @@ export async function createRestListener(options: RestListenerOptions): Promise<
         gone.abort(new IotError("hub.stopping", "The hub is stopping"));
       }
       await waitAtMost(cutGraceMs);
+      endHandshakes();
       server.closeAllConnections();
       // What speaks something else by now is ended by whoever it was handed to.
       if (upgraded.size === 0) await closed;
     },
+  };
+}
+
+/**
+ * Connections in their TLS handshake, which the HTTP server does not know yet and so would not close.
+ * @returns what ends them
+ */
+function trackHandshakes(server: Server): () => void {
+  const handshaking = new Map<string, Socket>();
+  const peerOf = ({ remoteAddress, remotePort }: Socket): string =>
+    `${remoteAddress ?? ""} ${remotePort ?? 0}`;
+  server.on("connection", (socket: Socket) => {
+    const peer = peerOf(socket);
+    handshaking.set(peer, socket);
+    socket.once("close", () => {
+      if (handshaking.get(peer) === socket) handshaking.delete(peer);
+    });
+  });
+  server.on("secureConnection", (socket: Socket) => handshaking.delete(peerOf(socket)));
+  return () => {
+    for (const socket of handshaking.values()) socket.destroy();
   };
 }

@@ -5,7 +5,7 @@ import type { RestRequest, RestResponse } from "./exchange.ts";
 /** How the plain request and answer of the handler become one exchange on a socket, with bounds on both sides. */
 
 export type ExchangeLimits = {
-  /** How long a peer may leave an answer (or the next chunk of a stream) untaken before its connection is cut. */
+  /** How long a peer may leave an answer untaken before its connection is cut. */
   writeStallMs: number;
   /** How long the rest of an unread body is thrown away, so that the peer gets to read the answer, and how much of it. */
   lingerMs: number;
@@ -93,56 +93,18 @@ export async function sendResponse(
   limits: ExchangeLimits,
 ): Promise<void> {
   const { socket } = message;
-  if (outgoing.destroyed || socket.destroyed) return cancelBody(response);
+  if (outgoing.destroyed || socket.destroyed) return;
   outgoing.on("error", () => {});
-  if (typeof response.body === "object") {
-    outgoing.writeHead(response.status, response.headers);
-    await sendStream(outgoing, response.body, limits);
-  } else {
-    socket.setTimeout(limits.writeStallMs);
-    const length = Buffer.byteLength(response.body ?? "");
-    const bodyHeaders = response.status === 204 ? {} : { "content-length": String(length) };
-    // What is left of a body is not worth reading: the connection cannot be used for another request.
-    if (!message.complete) outgoing.shouldKeepAlive = false;
-    outgoing.writeHead(response.status, { ...response.headers, ...bodyHeaders });
-    if (!message.complete) await linger(message, outgoing, response.body ?? "", limits);
-    else outgoing.end(response.body);
-  }
+  socket.setTimeout(limits.writeStallMs);
+  const length = Buffer.byteLength(response.body ?? "");
+  const bodyHeaders = response.status === 204 ? {} : { "content-length": String(length) };
+  // What is left of a body is not worth reading: the connection cannot be used for another request.
+  if (!message.complete) outgoing.shouldKeepAlive = false;
+  outgoing.writeHead(response.status, { ...response.headers, ...bodyHeaders });
+  if (!message.complete) await linger(message, outgoing, response.body ?? "", limits);
+  else outgoing.end(response.body);
   await finished(outgoing);
 }
-
-async function sendStream(
-  outgoing: ServerResponse,
-  body: ReadableStream<Uint8Array>,
-  limits: ExchangeLimits,
-): Promise<void> {
-  outgoing.flushHeaders();
-  const { socket } = outgoing;
-  try {
-    for await (const chunk of body) {
-      if (outgoing.destroyed) break;
-      if (outgoing.write(chunk)) continue;
-      socket?.setTimeout(limits.writeStallMs);
-      await drained(outgoing);
-      socket?.setTimeout(0);
-    }
-    socket?.setTimeout(limits.writeStallMs);
-    outgoing.end();
-  } catch {
-    // Half an answer must not look like a whole one.
-    outgoing.destroy();
-  }
-}
-
-const drained = (outgoing: ServerResponse): Promise<void> =>
-  new Promise((resolve) => {
-    if (outgoing.destroyed) return resolve();
-    const done = (): void => {
-      outgoing.off("drain", done).off("close", done);
-      resolve();
-    };
-    outgoing.on("drain", done).on("close", done);
-  });
 
 const finished = (outgoing: ServerResponse): Promise<void> =>
   new Promise((resolve) => {
@@ -153,10 +115,6 @@ const finished = (outgoing: ServerResponse): Promise<void> =>
     };
     outgoing.on("finish", done).on("close", done);
   });
-
-async function cancelBody(response: RestResponse): Promise<void> {
-  if (typeof response.body === "object") await response.body.cancel();
-}
 
 /**
  * Sends the whole answer and throws away what still comes for a while before the end closes the connection: closing with

@@ -11,7 +11,6 @@ import type {
   Query,
   ServiceC2d,
   ServiceTwins,
-  TelemetryReader,
 } from "../../domain/services.ts";
 
 /** What the REST listener asks of the rest of the hub. */
@@ -25,7 +24,6 @@ export type RestServices = {
   c2d: ServiceC2d;
   feedback: Feedback;
   query: Query;
-  telemetry: TelemetryReader;
   /** CAs of devices; undefined: nothing is served at their addresses. */
   certificates?: Certificates | undefined;
   clock: Clock;
