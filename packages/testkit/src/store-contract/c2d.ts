@@ -164,6 +164,61 @@ export function describeC2d(open: OpenWorld): void {
       expect(await c2d.queues()).toEqual([]);
     }));
 
+  test("what became of a message stays with it until its feedback is removed", () =>
+    inWorld(open, async ({ c2d }) => {
+      const sendWith = async (ack: string | undefined, expiresAtMs: number): Promise<void> => {
+        const properties = { text: String(ack), system: ack === undefined ? {} : { ack } };
+        const message = { enqueuedAtMs: 1000, expiresAtMs, properties, body: encoder.encode("x") };
+        await c2d.enqueue(queue, message, 50);
+      };
+      for (const expiresAtMs of [5_000, 50_000]) {
+        for (const ack of [undefined, "none", "positive", "negative", "full"]) {
+          await sendWith(ack, expiresAtMs);
+        }
+      }
+      expect(await c2d.feedbackQueues()).toEqual([]);
+      const [first] = await lockAll(c2d, 2000, 3000, 1);
+      const success = { statusCode: "Success", atMs: 2500 } as const;
+      expect(await c2d.complete(...lockOf(first!), success)).toEqual({ ok: true });
+      const expired = await c2d.expire(queue, 6_000, { statusCode: "Expired", atMs: 6_000 });
+      expect(texts(expired)).toEqual(["none", "positive", "negative", "full"]);
+      const purged = await c2d.purge(queue, { statusCode: "Purged", atMs: 7_000 });
+      expect(purged).toHaveLength(5);
+      expect(await c2d.count(queue)).toBe(0);
+      expect(await c2d.feedbackQueues()).toEqual([queue]);
+      const pending = await c2d.pendingFeedback(queue);
+      const shown = pending.map(({ sequence, state, lockToken, lockedUntilMs }) => [
+        sequence,
+        state,
+        lockToken,
+        lockedUntilMs,
+      ]);
+      expect(shown).toEqual([
+        [1, "feedbackPending", "Success", 2500],
+        [4, "feedbackPending", "Expired", 6_000],
+        [5, "feedbackPending", "Expired", 6_000],
+        [9, "feedbackPending", "Purged", 7_000],
+        [10, "feedbackPending", "Purged", 7_000],
+      ]);
+      await c2d.removeFeedback([
+        { queue, sequence: 1 },
+        { queue, sequence: 5 },
+        { queue: "other@1", sequence: 4 },
+      ]);
+      const left = await c2d.pendingFeedback(queue);
+      expect(left.map(({ sequence }) => sequence)).toEqual([4, 9, 10]);
+      await c2d.removeFeedback(left.map(({ sequence }) => ({ queue, sequence })));
+      expect(await c2d.feedbackQueues()).toEqual([]);
+      expect(await c2d.queues()).toEqual([]);
+    }));
+
+  test("feedback of a message that is not done is not removed", () =>
+    inWorld(open, async ({ c2d }) => {
+      await sendAll(c2d, "a");
+      await c2d.removeFeedback([{ queue, sequence: 1 }]);
+      expect(await c2d.count(queue)).toBe(1);
+    }));
+
   test("purge returns what was still to be delivered and repeats no number afterwards", () =>
     inWorld(open, async ({ c2d }) => {
       await sendAll(c2d, "a", "b", "c");
