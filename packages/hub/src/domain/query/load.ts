@@ -1,5 +1,10 @@
-import { freshTwin, twinForService } from "@hubwire/protocol";
-import type { JsonObject, TwinDocument } from "@hubwire/protocol";
+import { freshTwin, matches, twinForService } from "@hubwire/protocol";
+import type {
+  JsonObject,
+  QueryExpression,
+  TwinDocument,
+  TwinIdentityFacts,
+} from "@hubwire/protocol";
 import { identityOf, recordOf } from "../identities/record.ts";
 import type { IdentityRecord } from "../identities/record.ts";
 import type { Document } from "../ports.ts";
@@ -38,6 +43,20 @@ export class Loader {
   constructor(options: QueryOptions, ofModules: boolean) {
     this.#options = options;
     this.#ofModules = ofModules;
+  }
+
+  /** Of hits in the twins' order, those that pass a WHERE that looks at nothing but the twin; their identities are not read. */
+  async passing(hits: readonly Hit[], where: QueryExpression | undefined): Promise<Hit[]> {
+    const missing = hits.filter(({ twin }) => twin === undefined);
+    const keys = missing.map(({ position }) => position);
+    const read = (await this.#options.documents.getMany("twins", keys)).values();
+    return hits.flatMap((hit) => {
+      const twin = hit.twin ?? (read.next().value as Document | undefined);
+      if (twin === undefined) return [];
+      const stored = twin.value as StoredTwin;
+      const view = twinForService(stored.twin, { ...nobody, modelId: stored.modelId });
+      return matches(where, view) ? [{ ...hit, twin }] : [];
+    });
   }
 
   /** The living ones among the hits that are of the collection, in the same order. */
@@ -113,3 +132,15 @@ export class Loader {
 }
 
 const fresh = freshTwin(noTime);
+/** Stands where nobody looks. */
+const nobody: TwinIdentityFacts = {
+  deviceId: "",
+  deviceEtag: "",
+  status: "enabled",
+  statusUpdateTime: noTime,
+  connectionState: "Disconnected",
+  lastActivityTime: noTime,
+  cloudToDeviceMessageCount: 0,
+  authenticationType: "none",
+  x509Thumbprint: { primaryThumbprint: null, secondaryThumbprint: null },
+};

@@ -1,17 +1,23 @@
 import type { ParsedQuery, QueryColumnValue, QueryExpression, QueryPath } from "@hubwire/protocol";
 
 /** What has to be read beside the identity to know a twin's JSON as far as a query looks at it. */
-export type Needs = { twin: boolean; c2dCount: boolean };
+export type Needs = {
+  twin: boolean;
+  c2dCount: boolean;
+  /** What only the identity and the connection know. */
+  identity: boolean;
+};
 
 const twinRoots: ReadonlySet<string | number> = new Set(
   "etag version tags properties modelId".split(" "),
 );
 
-const nothing: Needs = { twin: false, c2dCount: false };
-const everything: Needs = { twin: true, c2dCount: true };
-const both = (a: Needs, b: Needs): Needs => ({
+const nothing: Needs = { twin: false, c2dCount: false, identity: false };
+const everything: Needs = { twin: true, c2dCount: true, identity: true };
+export const both = (a: Needs, b: Needs): Needs => ({
   twin: a.twin || b.twin,
   c2dCount: a.c2dCount || b.c2dCount,
+  identity: a.identity || b.identity,
 });
 
 /** What WHERE looks at. */
@@ -27,7 +33,9 @@ export function needsOfRows({ select, groupBy }: ParsedQuery): Needs {
 
 function needsOfPath([root]: QueryPath): Needs {
   if (root === undefined) return everything;
-  return { twin: twinRoots.has(root), c2dCount: root === "cloudToDeviceMessageCount" };
+  const twin = twinRoots.has(root);
+  const c2dCount = root === "cloudToDeviceMessageCount";
+  return { twin, c2dCount, identity: !twin };
 }
 
 function needsOf(value: QueryColumnValue): Needs {

@@ -5,7 +5,7 @@ import { formatContinuation } from "./continuation.ts";
 import type { Continuation } from "./continuation.ts";
 import { Loader } from "./load.ts";
 import type { Candidate } from "./load.ts";
-import { needsOfRows, needsOfWhere } from "./needs.ts";
+import { both, needsOfRows, needsOfWhere } from "./needs.ts";
 import type { QueryOptions } from "./parts.ts";
 import { accessesOf } from "./plan.ts";
 import { chooseSource } from "./source.ts";
@@ -85,13 +85,15 @@ async function eachMatch(
   const first = needsOfWhere(query);
   const rows = needsOfRows(query);
   const needsMore = (rows.twin && !first.twin) || (rows.c2dCount && !first.c2dCount);
-  const all = { twin: rows.twin || first.twin, c2dCount: rows.c2dCount || first.c2dCount };
+  const all = both(first, rows);
   const { order, source } = await chooseSource(accessesOf(query), started, options);
   let after = started?.after ?? "";
   let limit = Math.min(chunkMax, Math.max(chunkMin, expected));
   for (;;) {
     const hits = await source(after, limit);
-    const candidates = await loader.candidates(hits);
+    const isOfTwins = order === "twins" && !first.identity;
+    const worth = isOfTwins ? await loader.passing(hits, query.where) : hits;
+    const candidates = await loader.candidates(worth);
     const views = await loader.views(candidates, first);
     const passed = candidates.flatMap((candidate, index) => {
       const view = views[index] as JsonObject;
