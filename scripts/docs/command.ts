@@ -1,5 +1,6 @@
-import type { Command } from "commander";
 import { createProgram } from "../../packages/cli/src/main.ts";
+
+type Command = ReturnType<typeof createProgram>;
 
 const intro = `# The command
 

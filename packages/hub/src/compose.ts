@@ -52,7 +52,7 @@ export async function composeDomain(
   });
   const certificates = await createCertificates({ documents, clock, randomBytes });
   const authenticator = createAuthenticator({
-    provenCas: certificates.trusted,
+    provenCas: () => certificates.trusted(),
     identities,
     policies,
     clock,

@@ -89,6 +89,8 @@ test("the directory holds what the docs say, and secrets only in files of mode 0
   const file = JSON.parse(await readFile(join(directory.data, "hub.json"), "utf8")) as HubFile;
   expect(file).toEqual({
     connectionString: hub.connectionString(),
+    eventHubsConnectionString: hub.eventHubsConnectionString(),
+    amqpPort: hub.amqpPort,
     hostName: "localhost",
     mqttPort: hub.mqttPort,
     httpsPort: hub.httpsPort,
