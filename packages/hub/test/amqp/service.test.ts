@@ -283,6 +283,30 @@ describe("bad peers", () => {
     await once(socket, "close");
   });
 
+  /** open, with container id "a". */
+  const openFrame = Buffer.from("0000001102000000005310c00401a10161", "hex");
+
+  test("a peer that is silent for too long is told so and closed", async () => {
+    const strict = await trustedHub({ limits: { amqp: { idleTimeoutMs: 30 } } });
+    const socket = tls.connect({ host: "localhost", port: strict.amqpPort!, ca: strict.caPem });
+    socket.on("error", () => {});
+    await once(socket, "secureConnect");
+    const received: Buffer[] = [];
+    socket.on("data", (bytes: Buffer) => received.push(bytes));
+    socket.write(Buffer.concat([header, openFrame]));
+    await once(socket, "close");
+    expect(Buffer.concat(received).toString("latin1")).toContain("amqp:resource-limit-exceeded");
+    await strict.stop();
+  });
+
+  test("a peer that asked for it is sent empty frames", async () => {
+    const raw = await RawAmqp.open(hub, { idle_time_out: 1_000 });
+    const { socket } = raw.connection as unknown as { socket: tls.TLSSocket };
+    const [bytes] = (await once(socket, "data")) as [Buffer];
+    expect(bytes.toString("hex")).toBe("0000000802000000");
+    raw.close();
+  });
+
   test("sessions and links have a bound", async () => {
     const raw = await trusted();
     for (let i = 0; i < 9; i++) raw.connection.create_session().begin();
