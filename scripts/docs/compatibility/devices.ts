@@ -325,7 +325,10 @@ export const deviceSections: readonly Section[] = [
       ),
       same(
         "Connection device and module id, auth method, generation id, model id, enqueued time, partition, sequence number, offset",
-        hub.rest("an event is one line with everything about the message"),
+        hub.mqtt(
+          "%s reads properties, events and everything they say",
+          "a module's messages carry its id and model",
+        ),
       ),
       same(
         "One device, one partition, in order: the Event Hubs hash of the device id",

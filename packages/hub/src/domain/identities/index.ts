@@ -2,7 +2,6 @@ import type { BulkRegistry } from "../services.ts";
 import { bulkRun, type BulkParts } from "./bulk.ts";
 import { DocumentIdentities, type IdentitiesOptions } from "./identities.ts";
 
-export { bulkItemsMax } from "./bulk.ts";
 export type { IdentitiesOptions } from "./identities.ts";
 
 /** The identity registry over documents with compare-and-set. `sweep` is for the hub's housekeeping. */
