@@ -24,5 +24,6 @@ export type {
   TelemetryEvent,
   TelemetryReader,
 } from "./domain/services.ts";
-export { issueDeviceCertificate, makeDeviceCa } from "./tls/index.ts";
-export type { PemPair } from "./tls/index.ts";
+// Not by the folder's index, whose declarations lead to those of the X.509 library, which need a browser's types.
+export { issueDeviceCertificate, makeDeviceCa } from "./tls/device-certificates.ts";
+export type { PemPair } from "./tls/pem-pair.ts";
