@@ -1,6 +1,6 @@
 /**
  * What Node's own HTTPS server can do when it has nothing to do: every request is read and answered with the same text, as long
- * as a twin. `node registry-bare.ts key.pem cert.pem 1900`.
+ * as a twin. `node registry-bare.ts key.pem cert.pem 1400`.
  */
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";

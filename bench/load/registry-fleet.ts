@@ -13,7 +13,7 @@ const randomKey = (): string => randomBytes(32).toString("base64");
 
 export const generationOf = (n: number): string => String(638_900_000_000_000_000n + BigInt(n));
 
-/** 1.9 KB of JSON at rest; 100 sites, 2,000 batches of 50 devices, a tenth of the devices disabled by the hundred. */
+/** 1.4 KB of JSON at rest; 100 sites, 2,000 batches of 50 devices. */
 export function twinOf(n: number): TwinDocument {
   const at = twinTimestamp(1_790_000_000_000 + n * 1_000);
   const tags = {
