@@ -307,6 +307,12 @@ test("a store that is not ready closes whoever sends, until it has healed", asyn
 
 test("an authentication method the log does not know is refused, not written", () => {
   const head = { deviceId: "d", moduleId: undefined, generationId: "1", authMethod: "{}" };
-  const rest = { modelId: undefined, bag: "", retain: false, will: false };
+  const rest = {
+    modelId: undefined,
+    bag: "",
+    retain: false,
+    will: false,
+    messageSource: "Telemetry" as const,
+  };
   expect(() => encodeRecordHead({ ...head, ...rest })).toThrow(IotError);
 });
