@@ -46,10 +46,10 @@ const say = (text: string): void => {
 };
 
 const results: Record<string, unknown> = {};
-const sections: string[] = [];
+const sections: { part: string; text: string }[] = [];
 const keep = (part: string, title: string, data: unknown, text: string): void => {
   results[part] = data;
-  sections.push(`## ${title}\n\n${text}`);
+  sections.push({ part, text: `## ${title}\n\n${text}` });
   say(`\n${title}\n\n${text}`);
 };
 
@@ -146,8 +146,15 @@ if (values.json) process.stdout.write(`${JSON.stringify({ machine, results })}\n
 
 if (values.write) {
   const page = join(import.meta.dirname, "..", "bench", "results.md");
-  const [intro = ""] = readFileSync(page, "utf8").split("<!-- results -->");
   const facts = `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}, mosquitto ${machine.mosquitto}, ${machine.date}. ${rounds} interleaved rounds; ratios are taken round by round.`;
-  writeFileSync(page, `${intro}<!-- results -->\n\n${facts}\n\n${sections.join("\n\n")}\n`);
+  const [intro = "", rest = ""] = readFileSync(page, "utf8").split("<!-- results -->\n");
+  // What was not measured now stays as it was.
+  const kept = new Map<string, string>();
+  for (const piece of rest.split(/^(?=<!-- \w+ -->$)/mu)) {
+    const part = /^<!-- (\w+) -->/u.exec(piece)?.[1];
+    if (part !== undefined) kept.set(part, piece.trim());
+  }
+  for (const { part, text } of sections) kept.set(part, `<!-- ${part} -->\n\n${text}\n\n${facts}`);
+  writeFileSync(page, `${intro}<!-- results -->\n\n${[...kept.values()].join("\n\n")}\n`);
   say(`\nWrote bench/results.md`);
 }
