@@ -20,7 +20,7 @@ import type { Logger } from "./domain/observe.ts";
 import type { Stores } from "./domain/ports.ts";
 import { createQueries } from "./domain/query/index.ts";
 import { createConsumerGroups } from "./domain/telemetry/consumer-groups/index.ts";
-import { createTelemetryReader, TelemetryIngest } from "./domain/telemetry/index.ts";
+import { createTelemetryReader, pacedLog, TelemetryIngest } from "./domain/telemetry/index.ts";
 import { createTwins } from "./domain/twins/index.ts";
 
 export type Domain = Awaited<ReturnType<typeof composeDomain>>;
@@ -108,6 +108,7 @@ export async function composeDomain(
   // No lock outlives the hub that gave it.
   await c2d.start();
   await feedback.start();
+  const log = pacedLog(stores.telemetry, clock);
   cleanUp.add(() => c2d.stop());
   return {
     metrics,
@@ -126,11 +127,11 @@ export async function composeDomain(
     connections,
     c2d,
     feedback,
-    telemetryLog: stores.telemetry,
+    telemetryLog: log,
     twins,
     query,
     methods,
     ingest,
-    telemetry: createTelemetryReader(stores.telemetry),
+    telemetry: createTelemetryReader(log),
   };
 }

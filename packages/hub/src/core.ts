@@ -16,7 +16,7 @@ import type {
   ServiceTwins,
   TelemetryReader,
 } from "./domain/services.ts";
-import { createTelemetryReader, TelemetryIngest } from "./domain/telemetry/index.ts";
+import { createTelemetryReader, pacedLog, TelemetryIngest } from "./domain/telemetry/index.ts";
 import type { TelemetryLimits } from "./domain/telemetry/index.ts";
 import { createTwins } from "./domain/twins/index.ts";
 import { createMqttListener, type MqttListener, type MqttLimits } from "./listeners/mqtt/index.ts";
@@ -127,7 +127,7 @@ export async function createHubCore(options: HubCoreOptions): Promise<HubCore> {
     twins,
     methods,
     c2d: c2d.service,
-    telemetry: createTelemetryReader(stores.telemetry),
+    telemetry: createTelemetryReader(pacedLog(stores.telemetry, clock)),
     mqtt,
     metrics,
     async stop() {

@@ -10,7 +10,11 @@ import { ConnectionRegistry } from "../../src/domain/connections/index.ts";
 import { createIdentities } from "../../src/domain/identities/index.ts";
 import { createHubMetrics } from "../../src/domain/observe.ts";
 import type { Identity, LiveConnection, TelemetryEvent } from "../../src/domain/services.ts";
-import { createTelemetryReader, TelemetryIngest } from "../../src/domain/telemetry/index.ts";
+import {
+  createTelemetryReader,
+  pacedLog,
+  TelemetryIngest,
+} from "../../src/domain/telemetry/index.ts";
 import type { TelemetryLimits } from "../../src/domain/telemetry/index.ts";
 import { createMqttListener } from "../../src/listeners/mqtt/index.ts";
 import type { MqttListenerOptions } from "../../src/listeners/mqtt/index.ts";
@@ -104,7 +108,7 @@ export async function createWorld(options: WorldOptions = {}) {
     logger,
     ...(options.telemetryLimits !== undefined && { limits: options.telemetryLimits }),
   });
-  const reader = createTelemetryReader(stores.telemetry);
+  const reader = createTelemetryReader(pacedLog(stores.telemetry, clock));
   let messageIds = 0;
   const c2d = createC2d({
     store: stores.c2d,

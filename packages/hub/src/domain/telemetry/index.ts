@@ -5,3 +5,5 @@ export { createTelemetryReader } from "./reader.ts";
 export { decodeRecord, encodeRecordHead, startsWith } from "./record.ts";
 export type { MessageSource, RecordHead } from "./record.ts";
 export { eventProperties } from "./reader.ts";
+export { pacedLog } from "./paced-commits.ts";
+export type { ReaderLog } from "./reader.ts";

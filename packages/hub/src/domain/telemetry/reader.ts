@@ -1,7 +1,8 @@
 import { parseD2cProperties } from "@hubwire/protocol";
 import type { MessageProperties } from "@hubwire/protocol";
-import type { TelemetryRecord, TelemetryStore } from "../ports.ts";
+import type { TelemetryRecord } from "../ports.ts";
 import type { TelemetryEvent, TelemetryReader } from "../services.ts";
+import type { pacedLog } from "./paced-commits.ts";
 import { decodeRecord, startsWith } from "./record.ts";
 import type { DecodedRecord, RecordHead } from "./record.ts";
 
@@ -9,8 +10,11 @@ import type { DecodedRecord, RecordHead } from "./record.ts";
 const retainProperty = "mqtt-retain";
 const messageTypeProperty = "iothub-MessageType";
 
+/** What a reader needs of the log. */
+export type ReaderLog = ReturnType<typeof pacedLog>;
+
 /** The log as back ends read it. */
-export const createTelemetryReader = (store: TelemetryStore): TelemetryReader => ({
+export const createTelemetryReader = (store: ReaderLog): TelemetryReader => ({
   partitionCount: store.partitionCount,
   async read(partition, from, limits) {
     const records = await store.read(partition, from, limits);
@@ -28,7 +32,7 @@ export const createTelemetryReader = (store: TelemetryStore): TelemetryReader =>
     return events;
   },
   partition: (index) => store.partition(index),
-  onCommit: (listener) => store.onCommit(() => listener()),
+  onCommit: (listener) => store.onCommit(listener),
 });
 
 /** Frozen, because all events in a run of the same head share them. */

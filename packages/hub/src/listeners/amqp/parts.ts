@@ -1,7 +1,7 @@
 import type { Clock } from "@hubwire/transport";
 import type { ServiceTokens } from "../../domain/auth/index.ts";
 import type { Logger } from "../../domain/observe.ts";
-import type { TelemetryStore } from "../../domain/ports.ts";
+import type { ReaderLog } from "../../domain/telemetry/index.ts";
 import type { ServiceC2d } from "../../domain/services.ts";
 import type { ConsumerGroups } from "../../domain/telemetry/consumer-groups/index.ts";
 import type { FeedbackQueue } from "../../domain/feedback/index.ts";
@@ -14,7 +14,7 @@ export type AmqpParts = {
   tokens: ServiceTokens;
   c2d: Pick<ServiceC2d, "send">;
   feedback: FeedbackQueue;
-  log: Pick<TelemetryStore, "partitionCount" | "partition" | "read" | "onCommit">;
+  log: ReaderLog;
   consumerGroups: ConsumerGroups;
   readers: PartitionReaders;
   waiters: Waiters;

@@ -1,15 +1,15 @@
-import type { TelemetryStore } from "../../../domain/ports.ts";
+import type { ReaderLog } from "../../../domain/telemetry/index.ts";
 
 /**
  * Readers that have read everything, by partition. One listener on the log for all of them; a commit that brought a
  * partition nothing wakes nobody, and nothing is done while nobody waits.
  */
 export class Waiters {
-  readonly #log: Pick<TelemetryStore, "partition" | "onCommit">;
+  readonly #log: Pick<ReaderLog, "partition" | "onCommit">;
   readonly #waiting = new Map<number, Map<() => void, number>>();
   readonly #unsubscribe: () => void;
 
-  constructor(log: Pick<TelemetryStore, "partition" | "onCommit">) {
+  constructor(log: Pick<ReaderLog, "partition" | "onCommit">) {
     this.#log = log;
     this.#unsubscribe = log.onCommit(() => {
       if (this.#waiting.size > 0) this.#look();
