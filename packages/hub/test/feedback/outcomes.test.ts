@@ -48,7 +48,7 @@ test("feedback that was completed never comes again after a kill; what was only 
   const directory = await mkdtemp(join(tmpdir(), "hubwire-feedback-"));
   try {
     for (const answer of ["complete", "receive"]) {
-      const child = fork(join(import.meta.dirname, "killed-hub.ts"), [directory, answer], {
+      const child = fork(join(import.meta.dirname, "killed-hub.scenario.ts"), [directory, answer], {
         execArgv: ["--conditions=@hubwire/source"],
       });
       const [told] = (await once(child, "message")) as [string[]];

@@ -1,3 +1,3 @@
 export { createHubEvents } from "./events.ts";
-export type { EventSwitches, HubEvents, LifecycleOperation } from "./events.ts";
+export type { EventSwitches } from "./events.ts";
 export { watchConnectionState } from "./connection-state.ts";

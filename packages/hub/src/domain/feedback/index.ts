@@ -1,2 +1,2 @@
 export { createFeedback } from "./feedback.ts";
-export type { FeedbackOptions, FeedbackQueue, OnFeedback } from "./feedback.ts";
+export type { FeedbackQueue, OnFeedback } from "./feedback.ts";

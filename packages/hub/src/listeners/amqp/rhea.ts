@@ -27,7 +27,7 @@ export type IncomingDelivery = {
   settled: boolean;
 };
 
-export type Described = { descriptor: unknown; value: unknown };
+type Described = { descriptor: unknown; value: unknown };
 
 type Terminus = {
   address?: string | null;

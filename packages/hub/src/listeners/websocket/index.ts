@@ -1,3 +1,2 @@
 export { createUpgrades } from "./upgrades.ts";
-export type { UpgradeListener, UpgradeOptions } from "./upgrades.ts";
-export { WebSocketStream } from "./websocket-stream.ts";
+export type { UpgradeListener } from "./upgrades.ts";

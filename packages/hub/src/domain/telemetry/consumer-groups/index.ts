@@ -1,2 +1,2 @@
-export { createConsumerGroups, defaultConsumerGroup } from "./consumer-groups.ts";
+export { createConsumerGroups } from "./consumer-groups.ts";
 export type { ConsumerGroups } from "./consumer-groups.ts";

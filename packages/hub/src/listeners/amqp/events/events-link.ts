@@ -25,7 +25,8 @@ export function eventsLink(host: LinkHost, link: RheaSender, place: Place): Link
   if (group === undefined) {
     throw new IotError(
       "events.consumer_group_unknown",
-      `There is no consumer group ${JSON.stringify(place.group)}`,
+      // The official readers know it by these words, not by the condition.
+      `The messaging entity '${place.path}' could not be found`,
     );
   }
   const partition = partitionOf(place.partition, log.partitionCount);
