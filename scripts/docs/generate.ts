@@ -8,6 +8,7 @@ import { readTests } from "./compatibility/evidence.ts";
 import { renderErrors } from "./errors.ts";
 import { renderFaults } from "./faults.ts";
 import { renderGuarantees } from "./guarantees.ts";
+import { renderOfficialClients } from "./official-clients.ts";
 import { renderOptions } from "./options.ts";
 import { renderRestApi } from "./rest-api.ts";
 
@@ -18,6 +19,7 @@ export const generatedPages = [
   { file: "docs/faults.md", render: renderFaults },
   { file: "docs/delivery-guarantees.md", render: () => renderGuarantees(readTests()) },
   { file: "docs/options.md", render: renderOptions },
+  { file: "docs/official-clients.md", render: renderOfficialClients },
   { file: "docs/rest-api.md", render: renderRestApi },
   { file: "docs/command.md", render: renderCommand },
   { file: "docs/compatibility.md", render: () => renderCompatibility(readTests()) },
