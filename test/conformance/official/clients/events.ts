@@ -12,7 +12,6 @@ import type {
 } from "@azure/event-hubs";
 import device from "azure-iot-device";
 import deviceMqtt from "azure-iot-device-mqtt";
-import WebSocket from "ws";
 import { Checks, given, refusal, report, within } from "../checks.ts";
 import { surfaces } from "../operations.ts";
 import { generationOf, registry, seen } from "./back-end.ts";
