@@ -54,7 +54,7 @@ socket.on("data", (acks: Buffer) => {
 });
 await measureClient(options, performance.now() - connectStartedMs, (done) => {
   packetId = (packetId % 65_535) + 1;
-  const packet = Buffer.allocUnsafe(head.length + length);
+  const packet = Buffer.allocUnsafe(3 + length);
   head.copy(packet);
   topic.copy(packet, head.length);
   packet.writeUInt16BE(packetId, head.length + topic.length);

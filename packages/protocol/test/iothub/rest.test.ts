@@ -33,13 +33,10 @@ describe("routes", () => {
     expect(match.query["constructor"]).toBeUndefined();
   });
 
-  test.each(vectors.mismatch)(
-    "$method $target is $error",
-    ({ method, target, ...expected }) => {
-      const { source, ...face } = expected;
-      expect(matchRoute(method, target), source).toMatchObject(face);
-    },
-  );
+  test.each(vectors.mismatch)("$method $target is $error", ({ method, target, ...expected }) => {
+    const { source, ...face } = expected;
+    expect(matchRoute(method, target), source).toMatchObject(face);
+  });
 
   test("every route has a vector", () => {
     const seen = new Set(vectors.match.map((vector) => vector.name));
