@@ -27,8 +27,6 @@ export type IncomingDelivery = {
   settled: boolean;
 };
 
-type Described = { descriptor: unknown; value: unknown };
-
 type Terminus = {
   address?: string | null;
   dynamic?: boolean;
