@@ -17,6 +17,7 @@ import {
   type MemoryStores,
 } from "../../packages/hub/src/stores/memory/index.ts";
 import { DeviceClock } from "./device-clock.ts";
+import { during } from "./during.ts";
 
 const host = "hub";
 const second = 1000;
@@ -365,17 +366,6 @@ class SoakWorld {
       for (const what of device.open.values()) result.violation(`${what} never settled`);
     }
   }
-}
-
-/** Runs `work` while virtual time goes on, until it is done. */
-async function during<T>(clock: VirtualClock, work: Promise<T>): Promise<T> {
-  let done = false;
-  const watched = work.finally(() => (done = true));
-  watched.catch(() => {});
-  // oxlint-disable-next-line no-await-in-loop -- time goes on in steps
-  for (let step = 0; step < 100_000 && !done; step += 1) await clock.advance(50);
-  if (!done) throw new Error("a step of the simulation never finished");
-  return watched;
 }
 
 /** One seed: days of work and bad nights, then calm, then the bill. */

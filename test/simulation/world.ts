@@ -9,6 +9,7 @@ import {
   type MemoryImage,
   type MemoryStores,
 } from "../../packages/hub/src/stores/memory/index.ts";
+import { during } from "./during.ts";
 import { History, type StoredRecord } from "./history.ts";
 import { subscribeOnce, watchConnack, watchPubackOrder } from "./wire-tap.ts";
 
@@ -367,16 +368,6 @@ async function started(world: World): Promise<boolean> {
     world.killHub();
     return false;
   }
-}
-
-/** Runs `work` while virtual time goes on, until it is done. */
-async function during<T>(clock: VirtualClock, work: Promise<T>): Promise<T> {
-  let done = false;
-  const watched = work.finally(() => (done = true));
-  watched.catch(() => {});
-  for (let step = 0; step < 100_000 && !done; step += 1) await clock.advance(50);
-  if (!done) throw new Error("a step of the simulation never finished");
-  return watched;
 }
 
 /** One seed: hours of work and trouble, then calm, then the bill. */

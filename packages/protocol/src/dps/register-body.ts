@@ -17,7 +17,7 @@ export type RegisterRequest = {
 const BEYOND_ASCII = /[^\u0000-\u007f]/g;
 
 /**
- * The body of a registration request. ASCII only: beyond it everything is written `\uXXXX`, which every reader of JSON
+ * The body of a registration request. ASCII only: beyond it everything is written as a `\u` escape, which every reader of JSON
  * understands, also those that take bytes for characters.
  * @throws IotError `argument.invalid`
  */

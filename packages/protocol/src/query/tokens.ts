@@ -76,7 +76,7 @@ export function tokenizeQuery(text: string): QueryToken[] {
   }
 }
 
-/** Escapes are `\'`, `\"`, `\\` and `\uXXXX`; everything else stands for itself. */
+/** Escapes are `\'`, `\"`, `\\` and `\u` with four digits; everything else stands for itself. */
 function readString(text: string, start: number): { value: string; end: number } {
   const quote = text[start];
   let value = "";
